@@ -1,0 +1,100 @@
+"""Settings: what the environment says, read when it is needed.
+
+    TIDINGS_HOME            where stores, spool and caches lie; ~/.tidings
+    TIDINGS_URL             the default store; sqlite:///<home>/events.db
+    TIDINGS_SPOOL           the spool's directory; <home>/spool
+    TIDINGS_DEADLINE        the longest an emit waits before it spools (seconds); 1
+    TIDINGS_MAX_PAYLOAD     the largest payload as JSON (bytes); 1048576
+    TIDINGS_STATE_DIR       where `{type}_latest.json` and `history.jsonl` go; nowhere
+    TIDINGS_SCHEMA_CHECK    off, warn or strict, for types with a JSON Schema; warn
+    TIDINGS_CONTEXT         off leaves out where events are made; on
+    TIDINGS_CORRELATION_ID  the undertaking new events belong to
+    TIDINGS_CAUSATION_ID    what caused them
+
+It only reads; what a value means is said where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tidings.errors import InvalidSetting, shorten
+
+__all__ = [
+    "deadline",
+    "default_url",
+    "home",
+    "max_payload",
+    "schema_check",
+    "spool_directory",
+    "state_directory",
+]
+
+_DEADLINE = 1.0
+_MAX_PAYLOAD = 1024 * 1024
+
+
+def home() -> str:
+    """The directory of Tidings' own files (`TIDINGS_HOME`)."""
+    return os.environ.get("TIDINGS_HOME") or os.path.join(os.path.expanduser("~"), ".tidings")
+
+
+def default_url() -> str:
+    """The store that module-level verbs and commands use (`TIDINGS_URL`)."""
+    return os.environ.get("TIDINGS_URL") or f"sqlite:///{os.path.join(home(), 'events.db')}"
+
+
+def spool_directory() -> str:
+    """Where events wait when their store cannot take them (`TIDINGS_SPOOL`)."""
+    return os.environ.get("TIDINGS_SPOOL") or os.path.join(home(), "spool")
+
+
+def state_directory() -> str | None:
+    """Where state files go, if anywhere (`TIDINGS_STATE_DIR`)."""
+    return os.environ.get("TIDINGS_STATE_DIR") or None
+
+
+def deadline() -> float:
+    """The longest an emit waits for locks, connections and networks (seconds).
+
+    Raises:
+        InvalidSetting: `TIDINGS_DEADLINE` is no number of seconds.
+    """
+    text = os.environ.get("TIDINGS_DEADLINE")
+    if not text:
+        return _DEADLINE
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise InvalidSetting(f"TIDINGS_DEADLINE {shorten(text)} must be seconds from 0 to 3600")
+    return seconds
+
+
+def max_payload() -> int:
+    """The largest payload that is taken, as JSON (bytes).
+
+    Raises:
+        InvalidSetting: `TIDINGS_MAX_PAYLOAD` is no number of bytes.
+    """
+    text = os.environ.get("TIDINGS_MAX_PAYLOAD")
+    if not text:
+        return _MAX_PAYLOAD
+    if not text.isdecimal() or not 1 <= int(text) <= 1 << 30:
+        raise InvalidSetting(
+            f"TIDINGS_MAX_PAYLOAD {shorten(text)} must be bytes from 1 to 1073741824"
+        )
+    return int(text)
+
+
+def schema_check() -> str:
+    """What happens to a payload that does not fit its type's JSON Schema.
+
+    Raises:
+        InvalidSetting: `TIDINGS_SCHEMA_CHECK` is neither off, warn nor strict.
+    """
+    text = os.environ.get("TIDINGS_SCHEMA_CHECK") or "warn"
+    if text not in ("off", "warn", "strict"):
+        raise InvalidSetting(f"TIDINGS_SCHEMA_CHECK {shorten(text)} must be off, warn or strict")
+    return text

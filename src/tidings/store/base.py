@@ -1,0 +1,429 @@
+"""The store contract: what every backend promises, and what they share.
+
+A store is a *log* of events in one order, and a *ledger* of small named records. The contract is
+synchronous and safe for many threads; a store outlives a fork. Stores only raise: falling back to
+the spool, adding context and knowing types is the bus's work. `tidings.testing` holds a pytest class
+that proves a backend.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from tidings.errors import InvalidEvent, StoreClosed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Any, Self
+
+    from tidings.event import Event
+    from tidings.store.query import Query
+
+__all__ = [
+    "CORRELATION",
+    "SCAN_LIMIT",
+    "Batch",
+    "Bin",
+    "Count",
+    "LedgerRecord",
+    "Page",
+    "Put",
+    "Reading",
+    "Store",
+    "Summary",
+    "TypeCount",
+]
+
+CORRELATION = "correlation"
+"""The kind of summary that `Store.summaries` gives of correlations."""
+
+SCAN_LIMIT = 100_000
+"""How many events a read looks at for `contains` before it stops and says where to go on."""
+
+
+class Put(NamedTuple):
+    """A ledger write: `value` (any JSON value) under `key`, if it is at revision `expected`."""
+
+    key: str
+    value: Any
+    expected: int | None = None
+
+
+class LedgerRecord(NamedTuple):
+    """A named record of the ledger. Revisions of a store only grow, also across deletes."""
+
+    key: str
+    revision: int
+    value: Any
+
+
+class Batch(NamedTuple):
+    """One request to append: all of it is kept, or none."""
+
+    events: Sequence[Event]
+    expected_version: int | None = None
+    put: Sequence[Put] = ()
+
+    def aggregate(self) -> tuple[str, str] | None:
+        """The aggregate that `expected_version` speaks of; none where nothing is expected.
+
+        Raises:
+            InvalidEvent: the events are not all about one aggregate.
+        """
+        if self.expected_version is None:
+            return None
+        aggregates = {(event.aggregate_type, event.aggregate_id) for event in self.events}
+        if len(aggregates) != 1 or (None, None) in aggregates:
+            raise InvalidEvent(
+                "expected_version",
+                self.expected_version,
+                "needs events that are all about the same aggregate",
+            )
+        kind, name = next(iter(aggregates))
+        return str(kind), str(name)
+
+
+class Page(NamedTuple):
+    """Some events in reading order, and the position up to which the log was looked at."""
+
+    events: list[Event]
+    position: int
+    complete: bool = True
+
+
+class Count(NamedTuple):
+    """How many events match: exactly `value`, or at least so many."""
+
+    value: int
+    exact: bool
+
+
+class TypeCount(NamedTuple):
+    """A type that occurs in the log, how often, and where last."""
+
+    type: str
+    count: int
+    last_position: int
+
+
+class Bin(NamedTuple):
+    """How many events of each outcome happened from `start` (an instant) on, for one interval."""
+
+    start: int
+    counts: dict[str, int]
+
+
+class Summary(NamedTuple):
+    """The kept-up head of one aggregate or correlation.
+
+    `kind` is the aggregate's type or `"correlation"`. `version` counts its events since ever, pruned
+    ones included; `successes` and `failures` those with an outcome. `state` is `running`, `done` or
+    `failed` where its events say so (types that end in `started`, `completed`, `failed` …), else
+    empty; a correlation takes its state from the aggregate of the same name. Instants are
+    microseconds since 1970.
+    """
+
+    kind: str
+    id: str
+    project: str
+    state: str
+    status: str
+    version: int
+    successes: int
+    failures: int
+    first_position: int
+    last_position: int
+    first_instant: int
+    last_instant: int
+    first_type: str
+    last_type: str
+    correlation_id: str | None
+
+
+class Reading:
+    """The events a read gives, one by one; an iterator that knows how far it has looked.
+
+    Attributes:
+        position: every event up to here was looked at; go on with `after=position` (or, backwards,
+            with `before=position`) and nothing is missed or repeated. Past the last event given
+            where those that followed did not match.
+        complete: False where a bounded scan stopped early and there may be more.
+    """
+
+    def __init__(self, pages: Iterator[Page], start: int) -> None:
+        self._pages = pages
+        self._events: Iterator[Event] = iter(())
+        self._page_end = start
+        self.position = start
+        self.complete = True
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        for event in self._events:
+            self.position = event.record[0]
+            return event
+        self.position = self._page_end
+        page = self.next_page()
+        while page is not None and not page.events:
+            page = self.next_page()
+        if page is None:
+            raise StopIteration
+        self._events = iter(page.events)
+        return next(self)
+
+    def next_page(self) -> Page | None:
+        """The next events at once, as the backend read them; none at the end."""
+        page = next(self._pages, None)
+        if page is None:
+            return None
+        self._page_end = page.position
+        self.complete = page.complete
+        if not page.events:
+            self.position = page.position
+        return page
+
+    def close(self) -> None:
+        """Stop reading and let go of what the backend holds."""
+        close = getattr(self._pages, "close", None)
+        if close is not None:
+            close()
+
+
+class Store(ABC):
+    """What every backend promises; see the methods.
+
+    All methods raise `StoreUnavailable` (a subclass says why) when the engine cannot serve them, and
+    `StoreClosed` after `close`.
+
+    Attributes:
+        url: what was opened.
+        durability: what an acknowledged event survives: `power`, `process` or `none`.
+        atomic_put: whether `append` takes ledger writes into the same transaction.
+    """
+
+    url: str
+    durability: str
+    atomic_put: bool = False
+    _closed: bool = False
+
+    # The log -------------------------------------------------------------------------------------
+
+    def append(
+        self,
+        events: Sequence[Event],
+        expected_version: int | None = None,
+        put: Sequence[Put] = (),
+    ) -> list[Event]:
+        """Keep events, all or none, at contiguous positions.
+
+        Args:
+            events: what to keep; versions are assigned here.
+            expected_version: none for any; 0 where the aggregate must be new; n where it must stand
+                at version n. All events must then be about that one aggregate.
+            put: ledger writes in the same transaction, where `atomic_put` holds.
+
+        Returns:
+            The stored events, with position, version and `recorded_at`. An id that is already there
+            with the same content gives the stored event, not a second one. When this returns, the
+            events survive what `durability` says.
+
+        Raises:
+            VersionConflict: the aggregate stands at another version.
+            IdConflict: an id is there with other content.
+            RevisionConflict: a ledger record is at another revision.
+            StoreUnavailable: nothing was kept.
+            OutcomeUnknown: kept or not is not known; the same events may be sent again.
+        """
+        (result,) = self.append_all([Batch(events, expected_version, put)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    @abstractmethod
+    def append_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
+        """Keep many independent batches in as few durable writes as the backend can.
+
+        Returns:
+            For each batch, in order, what `append` would return or raise. One that fails does not
+            disturb the rest, also where they touch the same ids or aggregates; they are decided in
+            the order given.
+
+        Raises:
+            StoreUnavailable, OutcomeUnknown: as for `append`, for all of them.
+        """
+
+    @abstractmethod
+    def restore(self, events: Iterable[Event]) -> int:
+        """Keep events at the positions and versions they carry, for `migrate`.
+
+        Args:
+            events: with position, version and recorded_at, positions increasing and past the head.
+
+        Returns:
+            How many were kept.
+
+        Raises:
+            InvalidEvent: an event has no position, or one that is not past the head.
+        """
+
+    @abstractmethod
+    def read(self, query: Query) -> Reading:
+        """Read events by position, in constant memory.
+
+        A reader that goes on from the last position it saw never misses an event and never sees one
+        twice, whoever writes meanwhile. An end that is not given (`before`) is the head when the
+        read reaches it. With `contains` the newest events come first whatever `backwards` says,
+        at most `SCAN_LIMIT` are looked at, and the reading says where to go on.
+
+        Raises:
+            HistoryPruned: `after` is given, not 0, and lies before the first position left. (From 0
+                a reader starts at what is left.)
+        """
+
+    @abstractmethod
+    def latest(self, type: str | None = None) -> Event | None:
+        """The newest event, of one type if given; in constant time at any size."""
+
+    @abstractmethod
+    def head(self) -> int:
+        """The position of the newest event ever kept, 0 for none; in constant time."""
+
+    @abstractmethod
+    def first(self) -> int:
+        """The first position that may be read: 1, or the one past what was pruned."""
+
+    @abstractmethod
+    def types(self) -> list[TypeCount]:
+        """The types that occur, by name."""
+
+    @abstractmethod
+    def count(self, query: Query) -> Count:
+        """How many events match; exact where an index answers, else at least so many."""
+
+    @abstractmethod
+    def summaries(self, kind: str, query: Query) -> list[Summary]:
+        """The aggregates of a type, or the correlations, each as one summary.
+
+        Args:
+            kind: an aggregate type such as `workflow`, or `"correlation"`.
+            query: of it `after`, `before` (both against `first_position`), `limit`, `backwards`,
+                `aggregate_id` (the summary's own id), `correlation_id`, `project` and `status`
+                count. In order of `first_position`: the next page goes on from the last one's.
+
+        Returns:
+            One page, in time proportional to it.
+        """
+
+    @abstractmethod
+    def histogram(self, query: Query, interval: int) -> list[Bin]:
+        """Counts per interval and outcome, by when events happened; empty intervals left out.
+
+        Args:
+            query: which events; `since` and `until` bound the time.
+            interval: the width of a bin (microseconds).
+        """
+
+    @abstractmethod
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """Return the head as soon as it is past `after`, also when another process wrote.
+
+        Args:
+            after: a position.
+            timeout: the longest to wait (seconds); none waits for good. The head is returned then
+                too.
+
+        Raises:
+            StoreClosed: also when the store is closed meanwhile.
+        """
+
+    @abstractmethod
+    def backup(self, path: str) -> None:
+        """Write a consistent copy of the whole store to `path`, while it is in use.
+
+        A file that is there is replaced, in one step, when the copy is whole.
+        """
+
+    @abstractmethod
+    def prune(self, through: int) -> int:
+        """Remove the events up to and with a position; positions and versions stay.
+
+        Returns:
+            How many were removed.
+        """
+
+    @abstractmethod
+    def redact(self, query: Query) -> int:
+        """Empty the payloads of events (a secret, a person) and keep the rest.
+
+        Returns:
+            How many were redacted. What was there cannot be read from the store's files afterwards.
+        """
+
+    @abstractmethod
+    def check(self) -> list[str]:
+        """What is wrong with the store, one sentence each; empty where nothing is."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Facts about the store for people: url, head, size (bytes), engine and version."""
+
+    # The ledger ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def get(self, key: str) -> LedgerRecord | None:
+        """The record under a key, or none."""
+
+    @abstractmethod
+    def put(self, key: str, value: Any, expected: int | None = None) -> int:
+        """Write a record.
+
+        Args:
+            key: 1–255 characters.
+            value: any JSON value.
+            expected: the revision it must be at; 0 where it must not be there; none for any.
+
+        Returns:
+            Its new revision.
+
+        Raises:
+            RevisionConflict: it is at another revision.
+        """
+
+    @abstractmethod
+    def delete(self, key: str, expected: int | None = None) -> bool:
+        """Remove a record; returns whether it was there. `expected` as for `put`."""
+
+    @abstractmethod
+    def keys(self, prefix: str = "") -> list[str]:
+        """The keys that start with a prefix, in order."""
+
+    # Its end -------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of everything; waiting calls end with `StoreClosed`. A second call does nothing."""
+        self._closed = True
+
+    def _ensure_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.url} is closed; open it again")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+

@@ -1,0 +1,109 @@
+"""The one place where errors of sqlite3 become ours.
+
+Each message names the file and what to do next.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tidings.errors import (
+    NotAStore,
+    OutcomeUnknown,
+    StoreClosed,
+    StoreDamaged,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+    TidingsError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Translated", "translate"]
+
+_PRIMARY = 0xFF  # the low byte of an extended result code is the primary one
+
+# Source: https://www.sqlite.org/rescode.html
+_BUSY, _LOCKED, _READONLY, _INTERRUPT, _IOERR, _CORRUPT = 5, 6, 8, 9, 10, 11
+_FULL, _CANTOPEN, _PERM, _AUTH, _NOTADB = 13, 14, 3, 23, 26
+
+
+class Translated:
+    """A context in which sqlite3's errors leave as ours.
+
+    Args:
+        path: the store's file, for the message.
+        deadline: how long locks were waited for (seconds), for the message.
+
+    Attributes:
+        committing: set while a commit is under way: an I/O error then leaves the outcome open.
+    """
+
+    __slots__ = ("committing", "deadline", "path")
+
+    def __init__(self, path: str, deadline: float) -> None:
+        self.path = path
+        self.deadline = deadline
+        self.committing = False
+
+    def __enter__(self) -> Translated:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, self.path, self.deadline, self.committing) from error
+
+
+def translate(
+    error: sqlite3.Error, path: str, deadline: float, committing: bool = False
+) -> TidingsError:
+    """Our error for one of sqlite3's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        if "closed database" in str(error):
+            return StoreClosed(f"{path} was closed meanwhile; open the store again")
+        if isinstance(error, sqlite3.DataError | sqlite3.InterfaceError | sqlite3.ProgrammingError):
+            return StoreUnavailable(f"{path} could not take a value: {error}")
+        # What sqlite3 itself finds in a page, such as text that is no UTF-8, carries no code.
+        return StoreDamaged(_damaged(path, error))
+    return _by_code(code & _PRIMARY, error, path, deadline, committing)
+
+
+def _by_code(
+    code: int, error: sqlite3.Error, path: str, deadline: float, committing: bool
+) -> TidingsError:
+    if code in (_BUSY, _LOCKED):
+        return StoreLocked(
+            f"{path} was locked by others for {deadline:g} s; try again, or raise TIDINGS_DEADLINE"
+        )
+    if code == _FULL:
+        return StoreFull(f"{path}: the disk or quota is full; free space, then try again")
+    if code in (_READONLY, _PERM, _AUTH, _CANTOPEN):
+        return StoreReadOnly(
+            f"{path} cannot be opened for writing ({error}); check the rights of the file and its "
+            f"directory, or set TIDINGS_HOME elsewhere"
+        )
+    if code == _CORRUPT:
+        return StoreDamaged(_damaged(path, error))
+    if code == _NOTADB:
+        return NotAStore(
+            f"{path} is no SQLite database; move it away, or set TIDINGS_URL to another file"
+        )
+    if code == _IOERR and committing:
+        return OutcomeUnknown(
+            f"{path}: {error} while events were being made durable; send them again (same ids)"
+        )
+    return StoreUnavailable(f"{path}: {error}; check the disk and its file system")
+
+
+def _damaged(path: str, error: sqlite3.Error) -> str:
+    return f"{path} is damaged ({error}); run `tidings check`, then restore a backup"

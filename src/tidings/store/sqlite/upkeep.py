@@ -1,0 +1,176 @@
+"""Looking after a store's file: backup, prune, redact, check.
+
+Each works while others use the store, in short transactions where it writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+
+from tidings.errors import StoreLocked, StoreUnavailable, TidingsError
+
+from tidings.record import CHECKSUM, PAYLOAD, POSITION, checksum_of
+from tidings.store.query import Query
+from tidings.store.sqlite.failures import Translated
+from tidings.store.sqlite.reading import pages
+from tidings.store.sqlite.statements import SQL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidings.store.sqlite.connections import Connections
+
+__all__ = ["backup", "check", "position_before", "prune", "redact"]
+
+_PRUNED_AT_ONCE = 10_000
+_REDACTED_AT_ONCE = 500
+_RETRY_SECONDS = 0.01
+_SHOWN_PROBLEMS = 20
+
+
+def backup(connections: Connections, path: str) -> None:
+    """Write a copy of the store to `path`; what is there is replaced when the copy is whole."""
+    target = os.path.abspath(path)
+    unfinished = f"{target}.{os.getpid()}.tmp"
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with connections.reading() as source, Translated(target, connections.deadline):
+            copy = sqlite3.connect(unfinished, isolation_level=None)
+            try:
+                source.backup(copy)
+                # Back to one file: a copy that is moved around must not need a WAL beside it.
+                copy.execute("PRAGMA journal_mode=DELETE")
+            finally:
+                copy.close()
+        _make_durable(unfinished)
+        os.replace(unfinished, target)
+        _make_durable(os.path.dirname(target))
+    except OSError as error:
+        raise StoreUnavailable(f"backup to {target} failed: {error.strerror}") from error
+    finally:
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
+
+
+def prune(connections: Connections, through: int) -> int:
+    """Remove the events up to and with a position."""
+    removed = 0
+    while True:
+        with connections.transaction() as connection:
+            head = connection.execute(SQL["head"]).fetchone()[0]
+            done = connection.execute(SQL["pruned"]).fetchone()[0]
+            oldest = connection.execute(SQL["oldest"]).fetchone()[0] or head
+            goal = min(through, head)
+            upto = min(goal, max(done, oldest - 1) + _PRUNED_AT_ONCE)
+            if upto <= done:
+                return removed
+            connection.execute(SQL["set_pruned"], (upto,))
+            for name, count in connection.execute(SQL["pruned_types"], (upto,)).fetchall():
+                connection.execute(SQL["discount_type"], (name, count))
+            connection.execute(SQL["drop_empty_types"])
+            removed += connection.execute(SQL["delete_events"], (upto,)).rowcount
+            connection.execute(SQL["delete_pruned_correlations"], (upto,))
+
+
+def redact(connections: Connections, query: Query) -> int:
+    """Empty the payloads of the events that match, and overwrite where they were."""
+    redacted = 0
+    for page in pages(connections, query):
+        positions = [event.record[POSITION] for event in page.events if not event.redacted]
+        for start in range(0, len(positions), _REDACTED_AT_ONCE):
+            redacted += _redact(connections, positions[start : start + _REDACTED_AT_ONCE])
+    if redacted:
+        _empty_wal(connections)
+    return redacted
+
+
+def check(connections: Connections) -> list[str]:
+    """What is wrong with the store."""
+    try:
+        with connections.reading() as connection:
+            problems = [
+                f"SQLite: {row[0]}"
+                for row in connection.execute("PRAGMA integrity_check")
+                if row[0] != "ok"
+            ]
+            return problems or _contradictions(connection)
+    except TidingsError as error:
+        return [str(error)]
+
+
+def position_before(connections: Connections, instant: int) -> int:
+    """The last position that was recorded before an instant; 0 where there is none.
+
+    Recording times rise with positions, but for clocks that were set back.
+    """
+    with connections.reading() as connection:
+        low, high = 0, connection.execute(SQL["head"]).fetchone()[0]
+        while low < high:
+            middle = (low + high + 1) // 2
+            row = connection.execute(SQL["recorded_at_or_below"], (middle,)).fetchone()
+            if row is None or row[1] < instant:
+                low = middle
+            else:
+                high = int(row[0]) - 1
+        return int(low)
+
+
+def _redact(connections: Connections, positions: list[int]) -> int:
+    redacted = 0
+    with connections.transaction() as connection:
+        for position in positions:
+            record = connection.execute(SQL["event_at"], (position,)).fetchone()
+            if record is None or record[PAYLOAD] is None:
+                continue
+            emptied = (*record[:PAYLOAD], None, *record[PAYLOAD + 1 :])
+            connection.execute(SQL["redact_event"], (checksum_of(emptied), position))
+            redacted += 1
+    return redacted
+
+
+def _empty_wal(connections: Connections) -> None:
+    """Copy the WAL into the file and cut it off: it still holds what was redacted."""
+    until = time.monotonic() + connections.deadline
+    with connections.writing() as connection, Translated(connections.path, connections.deadline):
+        while True:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return
+            if time.monotonic() > until:
+                raise StoreLocked(
+                    f"{connections.path}: the payloads are redacted, but readers keep an old copy "
+                    f"alive in {connections.path}-wal; redact again when they are done"
+                )
+            time.sleep(_RETRY_SECONDS)
+
+
+def _contradictions(connection: sqlite3.Connection) -> list[str]:
+    problems = []
+    for record in connection.execute(SQL["everything"]):
+        if record[CHECKSUM] != checksum_of(record):
+            problems.append(f"the event at position {record[POSITION]} differs from its checksum")
+    for name, kept, found in connection.execute(SQL["miscounted_types"]):
+        problems.append(f"type {name!r} is counted as {kept}, and there are {found}")
+    for kind, name, found, kept in connection.execute(SQL["misplaced_aggregates"]):
+        problems.append(f"{kind}/{name} is at version {found}, and its summary says {kept}")
+    for kind, name, version, count in connection.execute(SQL["repeated_versions"]):
+        problems.append(f"{kind}/{name} has {count} events of version {version}")
+    pruned = connection.execute(SQL["pruned"]).fetchone()[0]
+    oldest = connection.execute(SQL["oldest"]).fetchone()[0]
+    if oldest is not None and oldest <= pruned:
+        problems.append(f"position {oldest} is there, though all up to {pruned} were pruned")
+    if len(problems) > _SHOWN_PROBLEMS:
+        left_out = len(problems) - _SHOWN_PROBLEMS
+        problems[_SHOWN_PROBLEMS:] = [f"… and {left_out} more like these"]
+    return problems
+
+
+def _make_durable(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+

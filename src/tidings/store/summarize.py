@@ -1,0 +1,176 @@
+"""How one event changes the summary of its aggregate and of its correlation.
+
+Keeps one meaning of `Summary` for every backend: each keeps up its summaries by these pure functions
+as it appends. It stores nothing and looks nothing up; the caller brings the summary there was.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from tidings.record import (
+    AGGREGATE_ID,
+    AGGREGATE_TYPE,
+    CORRELATION_ID,
+    INSTANT,
+    POSITION,
+    PROJECT,
+    STATUS,
+    TYPE,
+    VERSION,
+)
+from tidings.store.base import CORRELATION, Summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidings.record import Record
+
+__all__ = ["fold_aggregate", "fold_correlation", "state_after"]
+
+_STATES = {
+    **dict.fromkeys(("started",), "running"),
+    **dict.fromkeys(("complete", "completed", "done", "ended", "finished", "succeeded"), "done"),
+    **dict.fromkeys(("failed", "error", "crashed", "canceled", "cancelled", "timeout"), "failed"),
+}
+"""The state that each last word of a type brings."""
+
+_RUN = "run"
+"""The aggregate type of `tidings run`, whose last event may have any type the user names."""
+
+
+def fold_aggregate(summary: Summary | None, record: Record) -> Summary:
+    """The summary of an aggregate after one more of its events.
+
+    Args:
+        summary: what it was before; none for its first event.
+        record: a stored event's record, with position and version.
+
+    >>> from tidings.event import Event
+    >>> about = {"aggregate_type": "run", "aggregate_id": "r1", "position": 1, "version": 1}
+    >>> fold_aggregate(None, Event.from_dict({"type": "run.started", **about}).record).state
+    'running'
+    """
+    kind = record[AGGREGATE_TYPE]
+    first_type = record[TYPE] if summary is None else summary.first_type
+    before = "" if summary is None else summary.state
+    return _folded(
+        summary,
+        record,
+        kind=kind,
+        id=record[AGGREGATE_ID],
+        state=state_after(before, kind, first_type, record[TYPE], record[STATUS]),
+        status=record[STATUS] or ("" if summary is None else summary.status),
+        version=record[VERSION],
+    )
+
+
+def fold_correlation(summary: Summary | None, record: Record) -> Summary:
+    """The summary of a correlation after one more of its events.
+
+    It counts all its events. From the first event on that gives a state to the aggregate of the same
+    name (the workflow itself), state and status are that aggregate's. Until then the state is empty,
+    and the status a failure if there was any, else the newest.
+
+    Args:
+        summary: what it was before; none for its first event.
+        record: a stored event's record, with position.
+    """
+    state = "" if summary is None else summary.state
+    status = "" if summary is None else summary.status
+    if record[AGGREGATE_ID] == record[CORRELATION_ID]:
+        first_type = record[TYPE] if summary is None else summary.first_type
+        after = state_after(
+            state, record[AGGREGATE_TYPE], first_type, record[TYPE], record[STATUS]
+        )
+        if after:
+            # What others said before does not count any more once the undertaking speaks itself.
+            status = record[STATUS] or (status if state else "")
+            state = after
+        else:
+            status = _worse(status, record[STATUS])
+    elif not state:
+        status = _worse(status, record[STATUS])
+    return _folded(
+        summary,
+        record,
+        kind=CORRELATION,
+        id=record[CORRELATION_ID],
+        state=state,
+        status=status,
+        version=1 if summary is None else summary.version + 1,
+    )
+
+
+def state_after(state: str, kind: str, first_type: str, event_type: str, status: str) -> str:
+    """The state of an aggregate after an event: `running`, `done`, `failed`, or what it was.
+
+    The last word of the type says it (`agent.started`, `test_complete`), where what stands before
+    that word is the aggregate's type, nothing, or what stood there in its first event: the
+    `tool.completed` of an agent does not end the agent. A run is also over with any event that has
+    an outcome, because users name the type of its last event themselves.
+
+    >>> state_after("running", "agent", "agent.started", "agent.completed", "success")
+    'done'
+    >>> state_after("running", "agent", "agent.started", "tool.failed", "failure")
+    'running'
+    >>> state_after("running", "run", "run.started", "nightly", "failure")
+    'failed'
+    """
+    subject, word = _subject_and_word(event_type)
+    said = _STATES.get(word)
+    if said is not None and subject in ("", kind, _subject_and_word(first_type)[0]):
+        return "failed" if said == "done" and status == "failure" else said
+    if kind == _RUN and status:
+        return "failed" if status == "failure" else "done"
+    return state
+
+
+@lru_cache(maxsize=1024)
+def _subject_and_word(event_type: str) -> tuple[str, str]:
+    """A type without its last word, and that word: `agent.tool_failed` -> `agent.tool`, `failed`."""
+    cut = max(event_type.rfind("."), event_type.rfind("_"))
+    return event_type[: max(cut, 0)], event_type[cut + 1 :]
+
+
+def _worse(before: str, status: str) -> str:
+    return before if before == "failure" else status or before
+
+
+def _folded(
+    summary: Summary | None,
+    record: Record,
+    *,
+    kind: str,
+    id: str,
+    state: str,
+    status: str,
+    version: int,
+) -> Summary:
+    """What both kinds of summary have in common."""
+    outcome, position, instant = record[STATUS], record[POSITION], record[INSTANT]
+    if summary is None:
+        project, correlation_id = "", None
+        first_position, first_instant, first_type = position, instant, record[TYPE]
+        successes = failures = 0
+    else:
+        project, correlation_id = summary.project, summary.correlation_id
+        first_position, first_instant = summary.first_position, summary.first_instant
+        first_type = summary.first_type
+        successes, failures = summary.successes, summary.failures
+    return Summary(
+        kind=kind,
+        id=id,
+        project=record[PROJECT] or project,
+        state=state,
+        status=status,
+        version=version,
+        successes=successes + (outcome == "success"),
+        failures=failures + (outcome == "failure"),
+        first_position=first_position,
+        last_position=position,
+        first_instant=first_instant,
+        last_instant=instant,
+        first_type=first_type,
+        last_type=record[TYPE],
+        correlation_id=record[CORRELATION_ID] or correlation_id,
+    )

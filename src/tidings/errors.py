@@ -60,12 +60,28 @@ _SHOWN_CHARACTERS = 60
 
 def shorten(value: object) -> str:
     """The value as an error message shows it: its repr, cut to what fits a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a stranger's repr may raise anything, and a message must come
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 class TidingsError(Exception):
     """Something went wrong in Tidings."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An error's own arguments are not those of its message, so pickle (and with it a process
+        # pool) could not make it again by calling its class.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[TidingsError], args: tuple[object, ...], state: dict[str, object]
+) -> TidingsError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidEvent(TidingsError, ValueError):  # noqa: N818 - names say what is, as in the design

@@ -71,10 +71,8 @@ _OPTIONAL = (
     ("position", POSITION),
 )
 _PLACE = ("position", "version", "recorded_at")
-_FIELDS = frozenset(
-    ("id", "type", "project", "status", "payload", "source", "timestamp", "context", "extensions")
-    + (*_PLACE, "redacted", *(field for field, _ in _OPTIONAL))
-)
+_FIELDS = {"id", "type", "project", "status", "payload", "source", "timestamp"}
+_FIELDS |= {"context", "extensions", "redacted", *_PLACE, *(field for field, _ in _OPTIONAL)}
 
 
 class Event:
@@ -114,7 +112,9 @@ class Event:
     __slots__ = ("_context", "_extensions", "_payload", "_timestamp_given", "record")
 
     record: Record
-    """The event's values in storage order; see the constants of this module."""
+    """The event's values in storage order; see `tidings.record`."""
+
+    _payload: Json
 
     def __init__(
         self,
@@ -184,12 +184,13 @@ class Event:
         return event
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Json]) -> Event:
+    def from_dict(cls, data: Mapping[str, Json], *, max_payload: int = MAX_PAYLOAD_BYTES) -> Event:
         """The event that `to_dict` wrote, or that someone wrote in that form.
 
         Args:
             data: the fields by name; `type` is needed, `None` counts as left out. A missing status
                 is inferred (see `infer_status`).
+            max_payload: the bound on the encoded payload (bytes).
 
         Raises:
             InvalidEvent: `data` is no object, a field breaks its rule, or is not known.
@@ -197,11 +198,13 @@ class Event:
         fields = _known_fields(data)
         position, version, recorded_at = (fields.pop(field, None) for field in _PLACE)
         redacted = fields.pop("redacted", False)
+        if not isinstance(redacted, bool):
+            raise InvalidEvent("redacted", redacted, "must be true or false")
         if "type" not in fields:
             raise InvalidEvent("type", None, "must be given")
         if "status" not in fields:
             fields["status"] = infer_status(fields["type"], fields.get("payload"))
-        event = cls(**fields)
+        event = cls(**fields, max_payload=max_payload)
         record = list(event.record)
         record[POSITION] = count("position", position)
         record[VERSION] = count("version", version)
@@ -213,13 +216,20 @@ class Event:
         return event
 
     def to_dict(self) -> dict[str, Json]:
-        """The event as a JSON object: the seed's six fields and the id, then what else it has."""
+        """The event as a JSON object: the seed's six fields and the id, then what else it has.
+
+        It is the caller's own: nothing in it is shared with the event.
+
+        Raises:
+            StoreDamaged: as for `payload`.
+        """
+        self.verify()
         record = self.record
         data = {
             "type": record[TYPE],
             "project": record[PROJECT],
             "status": record[STATUS],
-            "payload": self.payload,
+            "payload": None if record[PAYLOAD] is None else loads(record[PAYLOAD]),
             "source": record[SOURCE],
             "timestamp": self.timestamp,
             "id": self.id,
@@ -228,9 +238,9 @@ class Event:
             if record[index] is not None:
                 data[field] = record[index]
         if record[CONTEXT] is not None:
-            data["context"] = self.context
+            data["context"] = loads(record[CONTEXT])
         if record[EXTENSIONS] is not None:
-            data["extensions"] = self.extensions
+            data["extensions"] = loads(record[EXTENSIONS])
         if record[RECORDED] is not None:
             data["recorded_at"] = self.recorded_at
         if record[PAYLOAD] is None:
@@ -371,9 +381,9 @@ class Event:
         except AttributeError:
             self.verify()
             text = self.record[index]
-            value = {} if text is None else loads(text)
+            value: dict[str, Json] = {} if text is None else loads(text)
             _set(self, slot, value)
-            return value  # type: ignore[no-any-return]
+            return value
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
@@ -406,7 +416,7 @@ class Event:
 _new = Event.__new__
 _set = object.__setattr__
 # The slot's own setter: half the time of `object.__setattr__`, on the way of every event read.
-_set_record = Event.record.__set__  # type: ignore[attr-defined]  # a slot is a descriptor
+_set_record = Event.__dict__["record"].__set__
 
 
 def _known_fields(data: object) -> dict[str, Json]:
@@ -419,4 +429,6 @@ def _known_fields(data: object) -> dict[str, Json]:
             min(map(str, unknown)),
             "is not known; put what is your own into payload or extensions",
         )
-    return {field: value for field, value in data.items() if value is not None or field == "payload"}
+    return {
+        field: value for field, value in data.items() if value is not None or field == "payload"
+    }

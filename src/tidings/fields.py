@@ -1,7 +1,7 @@
 """What the fields of an event may hold: the rules, and the fast way through them.
 
-Each function returns the value in the form it is kept in, or raises `InvalidEvent`. It does not know
-which field belongs to which event; `event` does.
+Each function returns the value in the form it is kept in, or raises `InvalidEvent`. It does not
+know which field belongs to which event; `event` does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
     Json: TypeAlias = Any
 
-__all__ = ["EncodedObject", "count", "encode_json", "json_text", "moment", "name", "object_text"]
+__all__ = [
+    "EncodedObject",
+    "count",
+    "encode_json",
+    "forbidden",
+    "json_text",
+    "moment",
+    "name",
+    "object_text",
+    "word",
+]
 
 MAX_CHARACTERS = 255
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -52,7 +62,7 @@ def word(field: str, value: object) -> str:
         raise InvalidEvent(field, value, "must be a string")
     if len(value) > MAX_CHARACTERS:
         raise InvalidEvent(field, value, f"must be at most {MAX_CHARACTERS} characters long")
-    if not value.isprintable() and any(map(_forbidden, value)):
+    if not value.isprintable() and any(map(forbidden, value)):
         raise InvalidEvent(field, value, "must not contain control characters or line breaks")
     # A subclass, such as a member of a str enum, is kept as what it says.
     plain = str.__str__(value)
@@ -86,21 +96,21 @@ def count(field: str, value: object) -> int | None:
 
 
 class EncodedObject(str):
-    """The text of a JSON object that was encoded and checked before, such as a process's context."""
+    """The text of a JSON object encoded and checked before, such as a process's context."""
 
     __slots__ = ()
 
 
-def object_text(field: str, value: Mapping[str, Json] | None) -> str | None:
+def object_text(field: str, value: Mapping[str, Json] | EncodedObject | None) -> str | None:
     """A JSON object's text; none where there is nothing in it."""
-    if not value:
+    if value is None:
         return None
     if isinstance(value, EncodedObject):
-        return value
+        return value or None
     text = json_text(field, value)
     if text[0] != "{":
         raise InvalidEvent(field, value, "must be an object")
-    return text
+    return None if text == "{}" else text
 
 
 def json_text(field: str, value: Json, max_bytes: int = MAX_PAYLOAD_BYTES) -> str:
@@ -124,7 +134,7 @@ def json_text(field: str, value: Json, max_bytes: int = MAX_PAYLOAD_BYTES) -> st
 
 
 def _refuse(value: object) -> Json:
-    raise TypeError(f"{type(value).__name__} is none")
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 if json.encoder.c_make_encoder is None:  # type: ignore[attr-defined]  # absent from typeshed
@@ -157,7 +167,7 @@ def _too_deep(text: str) -> bool:
     except RecursionError:
         return True
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         inner: list[Json] = []
         for item in level:
             if isinstance(item, dict):
@@ -170,7 +180,8 @@ def _too_deep(text: str) -> bool:
     return True
 
 
-def _forbidden(character: str) -> bool:
+def forbidden(character: str) -> bool:
+    """Whether a field may not hold a character: a control, a line break or a lone surrogate."""
     return (
         character < " "
         or "\x7f" <= character <= "\x9f"

@@ -81,7 +81,7 @@ def max_payload() -> int:
     text = os.environ.get("TIDINGS_MAX_PAYLOAD")
     if not text:
         return _MAX_PAYLOAD
-    if not text.isdecimal() or not 1 <= int(text) <= 1 << 30:
+    if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) <= 1 << 30:
         raise InvalidSetting(
             f"TIDINGS_MAX_PAYLOAD {shorten(text)} must be bytes from 1 to 1073741824"
         )

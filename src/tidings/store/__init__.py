@@ -36,4 +36,6 @@ def open_store(url: str, *, deadline: float | None = None) -> Store:
         from tidings.store.memory import MemoryStore
 
         return MemoryStore()
-    raise InvalidSetting(f"store URL {shorten(url)} names no backend; use sqlite:///path or memory:")
+    raise InvalidSetting(
+        f"store URL {shorten(url)} names no backend; use sqlite:///path or memory:"
+    )

@@ -2,8 +2,8 @@
 
 A store is a *log* of events in one order, and a *ledger* of small named records. The contract is
 synchronous and safe for many threads; a store outlives a fork. Stores only raise: falling back to
-the spool, adding context and knowing types is the bus's work. `tidings.testing` holds a pytest class
-that proves a backend.
+the spool, adding context and knowing types is the bus's work. `tidings.testing` holds a pytest
+class that proves a backend.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from tidings.errors import InvalidEvent, StoreClosed
+from tidings.record import POSITION, RECORDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -105,7 +106,7 @@ class TypeCount(NamedTuple):
     """A type that occurs in the log, how often, and where last."""
 
     type: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     last_position: int
 
 
@@ -119,10 +120,10 @@ class Bin(NamedTuple):
 class Summary(NamedTuple):
     """The kept-up head of one aggregate or correlation.
 
-    `kind` is the aggregate's type or `"correlation"`. `version` counts its events since ever, pruned
-    ones included; `successes` and `failures` those with an outcome. `state` is `running`, `done` or
-    `failed` where its events say so (types that end in `started`, `completed`, `failed` …), else
-    empty; a correlation takes its state from the aggregate of the same name. Instants are
+    `kind` is the aggregate's type or `"correlation"`. `version` counts its events since ever,
+    pruned ones included; `successes` and `failures` those with an outcome. `state` is `running`,
+    `done` or `failed` where its events say so (types that end in `started`, `completed`, `failed`
+    …), else empty; a correlation takes its state from the aggregate of the same name. Instants are
     microseconds since 1970.
     """
 
@@ -164,27 +165,25 @@ class Reading:
         return self
 
     def __next__(self) -> Event:
-        for event in self._events:
-            self.position = event.record[0]
-            return event
-        self.position = self._page_end
-        page = self.next_page()
-        while page is not None and not page.events:
+        while True:
+            for event in self._events:
+                self.position = event.record[POSITION]
+                return event
+            self.position = self._page_end
             page = self.next_page()
-        if page is None:
-            raise StopIteration
-        self._events = iter(page.events)
-        return next(self)
+            if page is None:
+                raise StopIteration
+            self._events = iter(page.events)
 
     def next_page(self) -> Page | None:
-        """The next events at once, as the backend read them; none at the end."""
+        """The next events at once, as the backend read them; none at the end.
+
+        `position` is then that of the whole page. Take events one by one, or page by page.
+        """
         page = next(self._pages, None)
-        if page is None:
-            return None
-        self._page_end = page.position
-        self.complete = page.complete
-        if not page.events:
-            self.position = page.position
+        if page is not None:
+            self.position = self._page_end = page.position
+            self.complete = page.complete
         return page
 
     def close(self) -> None:
@@ -197,8 +196,8 @@ class Reading:
 class Store(ABC):
     """What every backend promises; see the methods.
 
-    All methods raise `StoreUnavailable` (a subclass says why) when the engine cannot serve them, and
-    `StoreClosed` after `close`.
+    All methods raise `StoreUnavailable` (a subclass says why) when the engine cannot serve them,
+    and `StoreClosed` after `close`.
 
     Attributes:
         url: what was opened.
@@ -372,6 +371,26 @@ class Store(ABC):
     def describe(self) -> dict[str, Any]:
         """Facts about the store for people: url, head, size (bytes), engine and version."""
 
+    def position_before(self, instant: int) -> int:
+        """The last position that was recorded before an instant, found by halves; 0 for none.
+
+        Times of recording rise with positions, but where a clock was set back.
+
+        Args:
+            instant: microseconds since 1970.
+        """
+        from tidings.store.query import Query
+
+        low, high = self.first() - 1, self.head()
+        while low < high:
+            middle = (low + high + 1) // 2
+            event = next(self.read(Query(before=middle + 1, backwards=True, limit=1)), None)
+            if event is None or event.record[RECORDED] < instant:
+                low = middle
+            else:
+                high = event.record[POSITION] - 1
+        return low
+
     # The ledger ----------------------------------------------------------------------------------
 
     @abstractmethod
@@ -405,7 +424,7 @@ class Store(ABC):
     # Its end -------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let go of everything; waiting calls end with `StoreClosed`. A second call does nothing."""
+        """Let go of everything; waiting calls end with `StoreClosed`. Calling again is harmless."""
         self._closed = True
 
     def _ensure_open(self) -> None:
@@ -425,5 +444,3 @@ class Store(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
-
-

@@ -100,7 +100,7 @@ class Filter:
         self.user_id = _text("user_id", user_id)
         self.since = _instant("since", since)
         self.until = _instant("until", until)
-        self.payload = dict(payload) if payload else {}
+        self.payload = _pairs(payload)
         self.contains = _text("contains", contains) or None
         self._payload_texts = _encoded(self.payload)
 
@@ -179,6 +179,8 @@ class Query(Filter):
         self.before = None if before is None else _whole("before", before)
         self.limit = None if limit is None else _whole("limit", limit)
         self.backwards = bool(backwards)
+        if exclude is not None and not isinstance(exclude, Filter):
+            raise InvalidQuery(f"exclude {shorten(exclude)} must be a Filter")
         self.exclude = exclude if exclude is not None and exclude.conditions() else None
 
     def conditions(self) -> list[tuple[str, Any]]:
@@ -265,9 +267,18 @@ def _payload_holds(wanted: dict[str, str], event: Event) -> bool:
     )
 
 
+def _pairs(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    if payload is None:
+        return {}
+    try:
+        return {_sayable("payload", key): value for key, value in payload.items()}
+    except AttributeError:
+        raise InvalidQuery(f"payload {shorten(payload)} must be an object") from None
+
+
 def _encoded(payload: Mapping[str, Any]) -> dict[str, str]:
     try:
-        return {str(key): encode_json(value) for key, value in payload.items()}
+        return {key: _sayable("payload", encode_json(value)) for key, value in payload.items()}
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidQuery(f"payload {shorten(payload)} must hold JSON values: {error}") from None
 
@@ -275,18 +286,27 @@ def _encoded(payload: Mapping[str, Any]) -> dict[str, str]:
 def _words(name: str, value: Words) -> tuple[str, ...]:
     if value is None:
         return ()
-    words = (value,) if isinstance(value, str) else tuple(value)
+    try:
+        words = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        raise InvalidQuery(f"{name} {shorten(value)} must be a string, or several") from None
     for word in words:
-        if not isinstance(word, str):
-            raise InvalidQuery(f"{name} {shorten(word)} must be a string")
+        _sayable(name, word)
         if name == "types" and "*" in word[:-1]:
             raise InvalidQuery(f"types {shorten(word)}: a * may stand at the end only")
     return tuple(dict.fromkeys(words))
 
 
 def _text(name: str, value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
+    return None if value is None else _sayable(name, value)
+
+
+def _sayable(name: str, value: object) -> str:
+    """A string that an event could hold; an undecodable argument of a command is none."""
+    if not isinstance(value, str):
         raise InvalidQuery(f"{name} {shorten(value)} must be a string")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidQuery(f"{name} {shorten(value)} must not contain lone surrogates")
     return value
 
 
@@ -296,14 +316,20 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
+def _in_bounds(instant: int) -> int:
+    if isinstance(instant, bool) or not -(2**63) <= instant < 2**63:
+        raise ValueError
+    return instant
+
+
 def _instant(name: str, value: Moment) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
+    if value is None:
+        return None
     try:
+        if isinstance(value, int):
+            return _in_bounds(value)
         return parse_instant(value) if isinstance(value, str) else instant_of(value)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, OverflowError):
         raise InvalidQuery(
             f"{name} {shorten(value)} must be a moment such as 2026-01-01T12:00:00Z"
         ) from None
-
-

@@ -1,7 +1,7 @@
 """How one event changes the summary of its aggregate and of its correlation.
 
-Keeps one meaning of `Summary` for every backend: each keeps up its summaries by these pure functions
-as it appends. It stores nothing and looks nothing up; the caller brings the summary there was.
+Keeps one meaning of `Summary` for every backend: each keeps up its summaries by these pure
+functions as it appends. It stores nothing and looks nothing up; the caller brings what there was.
 """
 
 from __future__ import annotations
@@ -67,29 +67,17 @@ def fold_aggregate(summary: Summary | None, record: Record) -> Summary:
 def fold_correlation(summary: Summary | None, record: Record) -> Summary:
     """The summary of a correlation after one more of its events.
 
-    It counts all its events. From the first event on that gives a state to the aggregate of the same
-    name (the workflow itself), state and status are that aggregate's. Until then the state is empty,
-    and the status a failure if there was any, else the newest.
+    It counts all its events. From the first event on that gives a state to the aggregate of the
+    same name (the workflow itself), state and status are that aggregate's. Until then the state is
+    empty, and the status a failure if there was any, else the newest.
 
     Args:
         summary: what it was before; none for its first event.
         record: a stored event's record, with position.
     """
-    state = "" if summary is None else summary.state
-    status = "" if summary is None else summary.status
-    if record[AGGREGATE_ID] == record[CORRELATION_ID]:
-        first_type = record[TYPE] if summary is None else summary.first_type
-        after = state_after(
-            state, record[AGGREGATE_TYPE], first_type, record[TYPE], record[STATUS]
-        )
-        if after:
-            # What others said before does not count any more once the undertaking speaks itself.
-            status = record[STATUS] or (status if state else "")
-            state = after
-        else:
-            status = _worse(status, record[STATUS])
-    elif not state:
-        status = _worse(status, record[STATUS])
+    before = ("", "") if summary is None else (summary.state, summary.status)
+    first_type = record[TYPE] if summary is None else summary.first_type
+    state, status = _correlation_outcome(*before, first_type, record)
     return _folded(
         summary,
         record,
@@ -127,13 +115,24 @@ def state_after(state: str, kind: str, first_type: str, event_type: str, status:
 
 @lru_cache(maxsize=1024)
 def _subject_and_word(event_type: str) -> tuple[str, str]:
-    """A type without its last word, and that word: `agent.tool_failed` -> `agent.tool`, `failed`."""
+    """A type without its last word, and that word: of `agent.tool_failed`, `failed`."""
     cut = max(event_type.rfind("."), event_type.rfind("_"))
     return event_type[: max(cut, 0)], event_type[cut + 1 :]
 
 
-def _worse(before: str, status: str) -> str:
-    return before if before == "failure" else status or before
+def _correlation_outcome(
+    state: str, status: str, first_type: str, record: Record
+) -> tuple[str, str]:
+    """State and status of a correlation after an event, from what they were."""
+    said = record[STATUS]
+    if record[AGGREGATE_ID] == record[CORRELATION_ID]:
+        after = state_after(state, record[AGGREGATE_TYPE], first_type, record[TYPE], said)
+        if after:
+            # What others said before counts no more once the undertaking speaks for itself.
+            return after, said or (status if state else "")
+    if state:
+        return state, status
+    return "", status if status == "failure" else said or status
 
 
 def _folded(

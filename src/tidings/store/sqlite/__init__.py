@@ -81,7 +81,9 @@ class SQLiteStore(Store):
         for option in filter(None, options.split("&")):
             name, _, durability = option.partition("=")
             if name != "durability":
-                raise InvalidSetting(f"store URL {shorten(url)}: option {shorten(name)} is not known")
+                raise InvalidSetting(
+                    f"store URL {shorten(url)}: option {shorten(name)} is not known"
+                )
         return cls(path, durability=durability, deadline=deadline)
 
     # The log --------------------------------------------------------------------------------------
@@ -94,9 +96,7 @@ class SQLiteStore(Store):
             results = self._append(batches, look_up=True)
         return results
 
-    def _append(
-        self, batches: Sequence[Batch], *, look_up: bool
-    ) -> list[list[Event] | Exception]:
+    def _append(self, batches: Sequence[Batch], *, look_up: bool) -> list[list[Event] | Exception]:
         with self._connections.transaction() as connection:
             results = append_batches(connection, batches, look_up=look_up)
         self._tell(results)
@@ -206,12 +206,6 @@ class SQLiteStore(Store):
         self._ensure_open()
         return upkeep.check(self._connections)
 
-    def position_before(self, instant: int) -> int:
-        from tidings.store.sqlite import upkeep
-
-        self._ensure_open()
-        return upkeep.position_before(self._connections, instant)
-
     def describe(self) -> dict[str, Any]:
         head = self.head()
         files = [self.path, f"{self.path}-wal"]
@@ -233,10 +227,9 @@ class SQLiteStore(Store):
 
     def put(self, key: str, value: Any, expected: int | None = None) -> int:
         self._ensure_open()
-        put = Put(key, value, expected)
         with self._connections.transaction() as connection:
-            ledger.check(connection, [put])
-            return ledger.write(connection, put)
+            ((key, text),) = ledger.checked(connection, [Put(key, value, expected)])
+            return ledger.write(connection, key, text)
 
     def delete(self, key: str, expected: int | None = None) -> bool:
         self._ensure_open()

@@ -1,8 +1,8 @@
 """How batches of events become rows: decided in order, written set by set, in one transaction.
 
-Keeps promise 5 (a refused batch leaves no trace) and the contract of `Store.append_all`. First every
-batch is decided in memory, then all accepted rows are written with a few statements; the caller
-commits. It does not open transactions or translate errors.
+Keeps promise 5 (a refused batch leaves no trace) and the contract of `Store.append_all`. First
+every batch is decided in memory, then all accepted rows are written with a few statements; the
+caller commits. It does not open transactions or translate errors.
 """
 
 from __future__ import annotations
@@ -127,11 +127,10 @@ class _Appending:
         fresh = self._fresh(batch.events) if self.looked_up else list(batch.events)
         if aggregate is not None and fresh:
             self._expect(aggregate, batch.expected_version)
-        if batch.put:
-            ledger.check(self.connection, batch.put)
+        puts = ledger.checked(self.connection, batch.put) if batch.put else ()
         placed = [Event.from_record(record) for record in self._placed(fresh)]
-        for put in batch.put:
-            ledger.write(self.connection, put)
+        for key, value in puts:
+            ledger.write(self.connection, key, value)
         if len(placed) == len(batch.events):
             return placed
         return [Event.from_record(self.known[event.record[KEY]]) for event in batch.events]
@@ -209,10 +208,9 @@ class _Appending:
             else:
                 aggregate = record[AGGREGATE_TYPE], record[AGGREGATE_ID]
                 version = self.versions[aggregate] = self._version(aggregate) + 1
-            placed = (
-                position, *record[KEY:VERSION], version, *record[VERSION + 1 : RECORDED], recorded, None,
-            )  # fmt: skip
-            rows.append((*placed[:-1], checksum_of(placed)))
+            said_before, said_after = record[KEY:VERSION], record[VERSION + 1 : RECORDED]
+            placed = (position, *said_before, version, *said_after, recorded)
+            rows.append((*placed, checksum_of((*placed, None))))
         self.head = position
         self.rows.extend(rows)
         if self.looked_up:
@@ -232,5 +230,3 @@ class _Appending:
             row = self.connection.execute(SQL["summary"], key).fetchone()
             self.summaries[key] = None if row is None else summary_of(row)
         return self.summaries[key]
-
-

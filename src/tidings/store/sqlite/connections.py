@@ -246,7 +246,6 @@ class Connections:
         while self._readers:
             self._readers.pop().close()
 
-
     def _close_watcher(self) -> None:
         if self._watcher is not None:
             self._watcher.close()

@@ -22,6 +22,7 @@ from tidings.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 __all__ = ["Translated", "translate"]
 
@@ -50,7 +51,7 @@ class Translated:
         self.deadline = deadline
         self.committing = False
 
-    def __enter__(self) -> Translated:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -60,11 +61,11 @@ class Translated:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, sqlite3.Error):
-            raise translate(error, self.path, self.deadline, self.committing) from error
+            raise translate(error, self.path, self.deadline, committing=self.committing) from error
 
 
 def translate(
-    error: sqlite3.Error, path: str, deadline: float, committing: bool = False
+    error: sqlite3.Error, path: str, deadline: float, *, committing: bool = False
 ) -> TidingsError:
     """Our error for one of sqlite3's."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -75,11 +76,11 @@ def translate(
             return StoreUnavailable(f"{path} could not take a value: {error}")
         # What sqlite3 itself finds in a page, such as text that is no UTF-8, carries no code.
         return StoreDamaged(_damaged(path, error))
-    return _by_code(code & _PRIMARY, error, path, deadline, committing)
+    return _by_code(code & _PRIMARY, error, path, deadline, committing=committing)
 
 
 def _by_code(
-    code: int, error: sqlite3.Error, path: str, deadline: float, committing: bool
+    code: int, error: sqlite3.Error, path: str, deadline: float, *, committing: bool
 ) -> TidingsError:
     if code in (_BUSY, _LOCKED):
         return StoreLocked(

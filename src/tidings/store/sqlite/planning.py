@@ -1,7 +1,8 @@
 """How a query becomes SQL: which index drives it, and which conditions are left to check.
 
-SQLite could choose an index by itself, but it does not know what our tables are like, so one is named
-here. Text is composed of fixed fragments only; every value is bound. It runs nothing; `reading` does.
+SQLite could choose an index by itself, but it does not know what our tables are like, so one is
+named here. Text is composed of fixed fragments only; every value is bound. It runs nothing;
+`reading` does.
 """
 
 from __future__ import annotations

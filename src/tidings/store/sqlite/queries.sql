@@ -128,9 +128,6 @@ SELECT * FROM events WHERE position = ?
 -- name: everything
 SELECT * FROM events NOT INDEXED ORDER BY position
 
--- name: recorded_at_or_below
-SELECT position, recorded FROM events WHERE position <= ? ORDER BY position DESC LIMIT 1
-
 -- name: histogram_of_all
 -- The index by time alone; the remainder is made positive for times before 1970.
 SELECT instant - ((instant % ?) + ?) % ? AS start, status, count(*)

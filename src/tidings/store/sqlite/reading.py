@@ -6,8 +6,6 @@ snapshot open while its reader thinks, because an old snapshot keeps the WAL fro
 
 from __future__ import annotations
 
-import sqlite3
-
 from tidings.event import Event
 from tidings.record import PAYLOAD, POSITION
 from tidings.store.base import SCAN_LIMIT, Page
@@ -16,6 +14,7 @@ from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
 
     from tidings.record import Record
@@ -39,9 +38,7 @@ _FEW = 50_000
 """So many entries of the index by time are looked through without a thought."""
 
 
-def pages(
-    connections: Connections, query: Query, *, look_at: int | None = None
-) -> Iterator[Page]:
+def pages(connections: Connections, query: Query, *, look_at: int | None = None) -> Iterator[Page]:
     """The pages of a read, until the head, the limit or the bound of a search is reached.
 
     Args:
@@ -107,7 +104,7 @@ class _Reader:
         if not found.driving:
             edge = top - width + 1 if backwards else self.low + width - 1
         else:
-            edge = _edge(connection, found.driving, self.low, top, width, backwards)
+            edge = _edge(connection, found.driving, self.low, top, width, backwards=backwards)
         return (max(self.low, edge), top) if backwards else (self.low, min(edge, top))
 
     def _rows(
@@ -190,6 +187,7 @@ def _edge(
     low: int,
     high: int,
     width: int,
+    *,
     backwards: bool,
 ) -> int:
     """The position of the `width`-th event that indexes give from one end, or the other end."""

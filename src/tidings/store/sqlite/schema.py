@@ -61,8 +61,8 @@ def _is_current(connection: sqlite3.Connection, path: str) -> bool:
             )
     if version > SCHEMA_VERSION:
         raise StoreTooNew(
-            f"{path} has schema {version}, and this Tidings knows up to {SCHEMA_VERSION}; install a "
-            f"newer Tidings"
+            f"{path} has schema {version}, and this Tidings knows up to {SCHEMA_VERSION}; install "
+            f"a newer Tidings"
         )
     return version == SCHEMA_VERSION
 

@@ -10,18 +10,17 @@ import sqlite3
 import time
 
 from tidings.errors import StoreLocked, StoreUnavailable, TidingsError
-
 from tidings.record import CHECKSUM, PAYLOAD, POSITION, checksum_of
-from tidings.store.query import Query
 from tidings.store.sqlite.failures import Translated
 from tidings.store.sqlite.reading import pages
 from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidings.store.query import Query
     from tidings.store.sqlite.connections import Connections
 
-__all__ = ["backup", "check", "position_before", "prune", "redact"]
+__all__ = ["backup", "check", "prune", "redact"]
 
 _PRUNED_AT_ONCE = 10_000
 _REDACTED_AT_ONCE = 500
@@ -99,23 +98,6 @@ def check(connections: Connections) -> list[str]:
         return [str(error)]
 
 
-def position_before(connections: Connections, instant: int) -> int:
-    """The last position that was recorded before an instant; 0 where there is none.
-
-    Recording times rise with positions, but for clocks that were set back.
-    """
-    with connections.reading() as connection:
-        low, high = 0, connection.execute(SQL["head"]).fetchone()[0]
-        while low < high:
-            middle = (low + high + 1) // 2
-            row = connection.execute(SQL["recorded_at_or_below"], (middle,)).fetchone()
-            if row is None or row[1] < instant:
-                low = middle
-            else:
-                high = int(row[0]) - 1
-        return int(low)
-
-
 def _redact(connections: Connections, positions: list[int]) -> int:
     redacted = 0
     with connections.transaction() as connection:
@@ -146,10 +128,11 @@ def _empty_wal(connections: Connections) -> None:
 
 
 def _contradictions(connection: sqlite3.Connection) -> list[str]:
-    problems = []
-    for record in connection.execute(SQL["everything"]):
-        if record[CHECKSUM] != checksum_of(record):
-            problems.append(f"the event at position {record[POSITION]} differs from its checksum")
+    problems = [
+        f"the event at position {record[POSITION]} differs from its checksum"
+        for record in connection.execute(SQL["everything"])
+        if record[CHECKSUM] != checksum_of(record)
+    ]
     for name, kept, found in connection.execute(SQL["miscounted_types"]):
         problems.append(f"type {name!r} is counted as {kept}, and there are {found}")
     for kind, name, found, kept in connection.execute(SQL["misplaced_aggregates"]):
@@ -172,5 +155,3 @@ def _make_durable(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

@@ -1,8 +1,8 @@
 """Waking those who wait for the head to move, also when another process moved it.
 
-While somebody waits, one thread a store asks SQLite every few milliseconds whether the file changed
-(`PRAGMA data_version`, on a connection of its own: commits of the same connection do not change it).
-Watching the file instead would miss commits or report them before they can be read; see
+While somebody waits, one thread a store asks SQLite every few milliseconds whether the file
+changed (`PRAGMA data_version`, on a connection of its own: commits of the same connection do not
+change it). Watching the file instead would miss commits or report them before they can be read; see
 https://www.sqlite.org/pragma.html#pragma_data_version.
 """
 
@@ -18,8 +18,6 @@ from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
-
     from tidings.store.sqlite.connections import Connections
 
 __all__ = ["Waker"]
@@ -106,8 +104,10 @@ class Waker:
             self._head = -1
             self._thread = Thread(target=self._poll, name="tidings-waker", daemon=True)
             self._thread.start()
-            while self._head < 0 and self._failure is None and not self._closed:
-                self._moved.wait()
+            self._moved.wait_for(self._has_looked)
+
+    def _has_looked(self) -> bool:
+        return self._head >= 0 or self._failure is not None or self._closed
 
     def _move_to(self, head: int) -> None:
         with self._moved:
@@ -140,10 +140,9 @@ class Waker:
         if time.monotonic() - idle_since < _LINGER:
             return False
         with self._moved:
-            if self._waiting:
-                return False
-            self._thread = None
-            return True
+            if not self._waiting:
+                self._thread = None
+            return self._thread is None
 
 
 class _Look:

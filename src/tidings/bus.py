@@ -1,0 +1,512 @@
+"""The bus: what users hold to emit events, read them back and follow them.
+
+Keeps promise 4 for emits (they wait no longer than the deadline, then spool) and: *an emitted event
+is kept somewhere or the caller is told*. It decides what stores do not: context, the fallback to
+the spool, schemas, state files. It knows no backend; `aio` is its face for asyncio.
+"""
+
+from __future__ import annotations
+
+import time
+
+from tidings import settings
+from tidings.errors import (
+    InvalidEvent,
+    NotKept,
+    OutcomeUnknown,
+    StoreClosed,
+    StoreUnavailable,
+    TidingsError,
+)
+from tidings.event import Event
+from tidings.store import open_store
+from tidings.store.base import Batch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Any, Self
+
+    from tidings.catalog import Catalog
+    from tidings.context import Context
+    from tidings.envelope import EventEnvelope
+    from tidings.spool import Collected, Spool
+    from tidings.state_files import StateFiles
+    from tidings.store.base import Reading, Store
+    from tidings.store.query import Query
+
+__all__ = ["Bus"]
+
+OWN_TYPES = "tidings.*"
+"""What Tidings says of itself; not followed unless asked for, so that nothing feeds on itself."""
+
+
+class Bus:
+    """Emits events to a store, reads them back and follows them.
+
+    Args:
+        store: a URL such as `sqlite:///events.db`, a `Store`, or none for `TIDINGS_URL` (by default
+            SQLite in `~/.tidings`). Nothing is opened before it is needed, so making a bus does not
+            fail because a store is away.
+        spool: the directory where events wait when the store cannot take them; none for
+            `TIDINGS_SPOOL`.
+        state_dir: where each emit also writes `{type}_latest.json` and `history.jsonl`; none for
+            `TIDINGS_STATE_DIR`, which by default is nowhere.
+        context: whether emitted events say where they were made.
+        deadline: the longest an emit waits for locks and connections (seconds); none for
+            `TIDINGS_DEADLINE`, 1 s. Of no effect where `store` is a `Store`.
+
+    Raises:
+        InvalidSetting: the URL names no backend, or a setting is not usable.
+
+    Safe for many threads, and after a fork. As a context manager it closes itself.
+
+    >>> with Bus("memory:") as bus:
+    ...     event = bus.emit("job_done", "figrecipe", payload={"job_id": 4711})
+    ...     bus.latest("job_done") == event
+    True
+    """
+
+    def __init__(
+        self,
+        store: str | Store | None = None,
+        *,
+        spool: str | None = None,
+        state_dir: str | None = None,
+        context: bool = True,
+        deadline: float | None = None,
+    ) -> None:
+        given = settings.default_url() if store is None else store
+        self.store: Store = (
+            open_store(given, deadline=deadline) if isinstance(given, str) else given
+        )
+        self._spool_directory = spool
+        self._state_directory = state_dir or settings.state_directory()
+        self._max_payload = settings.max_payload()
+        self._schema_check = settings.schema_check()
+        self._says_context = context
+        self._spool: Spool | None = None
+        self._catalog: Catalog | None = None
+        self._state_files: StateFiles | None = None
+        self._closed = False
+        self.last_failure: TidingsError | None = None
+        """Why the newest event that went to the spool could not be kept in the store."""
+
+    @property
+    def url(self) -> str:
+        """The store's URL."""
+        return self.store.url
+
+    @property
+    def spool(self) -> Spool:
+        """Where events wait when the store cannot take them."""
+        if self._spool is None:
+            from tidings.spool import Spool
+
+            self._spool = Spool(self._spool_directory or settings.spool_directory())
+        return self._spool
+
+    @property
+    def catalog(self) -> Catalog:
+        """The known event types."""
+        if self._catalog is None:
+            from tidings.catalog import Catalog
+
+            self._catalog = Catalog(self.store)
+        return self._catalog
+
+    # Emitting -------------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        event_type: str,
+        project: str = "",
+        status: str = "success",
+        payload: Mapping[str, Any] | None = None,
+        source: str | None = None,
+        *,
+        expected_version: int | None = None,
+        **fields: Any,
+    ) -> Event:
+        """Say that something happened.
+
+        Args:
+            event_type: what happened, such as `job_done`.
+            project: what it belongs to.
+            status: its outcome: `success`, `failure`, or empty where it has none.
+            payload: what there is to say about it, an object.
+            source: where it comes from; none for what the context says: `local`, `hpc` or `ci`.
+            expected_version: the version its aggregate must stand at, 0 for a new one. The event is
+                then never spooled.
+            fields: further fields by keyword: `id`, `timestamp`, `aggregate_type`, `aggregate_id`,
+                `correlation_id`, `causation_id`, `user_id`, `extensions`; see `Event`.
+
+        Returns:
+            The stored event. Where the store could not take it, it waits in the spool and has no
+            position; `last_failure` says why.
+
+        Raises:
+            InvalidEvent: a field breaks its rule; nothing was kept.
+            VersionConflict: the aggregate stands at another version.
+            IdConflict: the id belongs to another event.
+            NotKept: neither store nor spool could take it.
+        """
+        event = self.event(event_type, project, status, payload, source, **fields)
+        return self._keep([event], expected_version)[0]
+
+    def emit_many(self, events: Iterable[Event | Mapping[str, Any]]) -> list[Event]:
+        """Keep many events in one append, all or none.
+
+        Args:
+            events: events, or dicts of their fields (see `Event.from_dict`); dicts are given the
+                context of this process.
+
+        Returns:
+            The stored events, as for `emit`.
+
+        Raises:
+            InvalidEvent, IdConflict, NotKept: as for `emit`, for all of them.
+        """
+        return self._keep(self.events(events), None)
+
+    def publish(
+        self,
+        event: Event | EventEnvelope,
+        *,
+        subject: str | None = None,
+        project: str = "",
+        expected_version: int | None = None,
+    ) -> Event:
+        """Keep an event or an envelope as it is.
+
+        Args:
+            event: an event, or an envelope made by `create_event`.
+            subject: what an envelope is about, as `aggregate_type/aggregate_id`.
+            project: what an envelope belongs to.
+            expected_version: as for `emit`.
+
+        Returns:
+            The stored event; `tidings.envelope.from_event` gives the envelope back.
+
+        Raises:
+            InvalidEvent, VersionConflict, IdConflict, NotKept: as for `emit`.
+        """
+        return self._keep([self.published(event, subject, project)], expected_version)[0]
+
+    def event(
+        self,
+        event_type: str,
+        project: str = "",
+        status: str = "success",
+        payload: Mapping[str, Any] | None = None,
+        source: str | None = None,
+        **fields: Any,
+    ) -> Event:
+        """Make the event that `emit` would keep, and keep nothing; arguments as there."""
+        if payload is None:
+            payload = {}
+        elif not isinstance(payload, dict):
+            payload = _object(payload)
+        context = self._context()
+        if context is None:
+            return Event(event_type, project, status, payload, source or "local",
+                         max_payload=self._max_payload, **fields)  # fmt: skip
+        if fields.get("correlation_id") is None:
+            fields["correlation_id"] = context.correlation_id
+        if fields.get("causation_id") is None:
+            fields["causation_id"] = context.causation_id
+        return Event(
+            event_type,
+            project,
+            status,
+            payload,
+            context.source if source is None else source,
+            context=context.text or None,
+            max_payload=self._max_payload,
+            **fields,
+        )
+
+    def events(self, events: Iterable[Event | Mapping[str, Any]]) -> list[Event]:
+        """The events that `emit_many` would keep; keeps nothing."""
+        return [self._event_of(event) for event in events]
+
+    def _event_of(self, event: Event | Mapping[str, Any]) -> Event:
+        if isinstance(event, Event):
+            return event
+        fields = dict(event)
+        context = self._context()
+        if context is not None:
+            fields.setdefault("source", context.source)
+            fields.setdefault("correlation_id", context.correlation_id)
+            fields.setdefault("causation_id", context.causation_id)
+            fields.setdefault("context", context.fields)
+        return Event.from_dict(fields)
+
+    def published(self, event: Event | EventEnvelope, subject: str | None, project: str) -> Event:
+        """The event that `publish` would keep; keeps nothing."""
+        if isinstance(event, Event):
+            if subject is not None or project:
+                raise InvalidEvent(
+                    "subject", subject or project, "is for envelopes; an event has its own"
+                )
+            return event
+        from tidings.envelope import to_event
+
+        context = self._context()
+        if context is None:
+            return to_event(event, subject, project, max_payload=self._max_payload)
+        return to_event(
+            event,
+            subject,
+            project,
+            context.source,
+            correlation_id=context.correlation_id,
+            causation_id=context.causation_id,
+            context=context.text,
+            max_payload=self._max_payload,
+        )
+
+    def _context(self) -> Context | None:
+        if not self._says_context:
+            return None
+        from tidings.context import current
+
+        return current()
+
+    # Keeping --------------------------------------------------------------------------------------
+
+    def _keep(self, events: Sequence[Event], expected_version: int | None) -> list[Event]:
+        (result,) = self.keep_all([Batch(events, expected_version)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def keep_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
+        """Keep many independent batches at once, each in the store or else in the spool.
+
+        Returns:
+            For each batch its events, or what `emit` would raise.
+        """
+        if self._closed:
+            raise StoreClosed(f"this bus on {self.url} was closed; make a new one")
+        refusals = [self._violation(batch) for batch in batches]
+        good = [batch for batch, why in zip(batches, refusals, strict=True) if why is None]
+        outcomes = iter(self._store_or_spool(good) if good else ())
+        return [next(outcomes) if why is None else why for why in refusals]
+
+    def _store_or_spool(self, batches: list[Batch]) -> list[list[Event] | Exception]:
+        try:
+            results = self.store.append_all(batches)
+        except (StoreUnavailable, OutcomeUnknown) as failure:
+            return [self._put_in_spool(batch, failure) for batch in batches]
+        if self._state_directory is not None:
+            for result in results:
+                if isinstance(result, list):
+                    self._write_state(result)
+        return results
+
+    def _put_in_spool(self, batch: Batch, failure: TidingsError) -> list[Event] | Exception:
+        if batch.expected_version is not None or batch.put:
+            return failure
+        self.last_failure = failure
+        try:
+            for event in batch.events:
+                self.spool.put(event)
+        except NotKept as error:
+            error.add_note(f"the store could not take it either: {failure}")
+            return error
+        if self._state_directory is not None:
+            self._write_state(batch.events)
+        return list(batch.events)
+
+    def _violation(self, batch: Batch) -> TidingsError | None:
+        """Why the batch's payloads do not fit their schemas, if that is to be refused."""
+        if self._schema_check == "off":
+            return None
+        try:
+            for event in batch.events:
+                self.catalog.check(event, self._schema_check)
+        except StoreUnavailable:
+            return None  # The store will say so itself, or the event is spooled unchecked.
+        except TidingsError as error:
+            return error
+        return None
+
+    def _write_state(self, events: Sequence[Event]) -> None:
+        if self._state_files is None:
+            from tidings.state_files import StateFiles
+
+            self._state_files = StateFiles(str(self._state_directory))
+        for event in events:
+            self._state_files.write(event)
+
+    def collect(self) -> Collected:
+        """Move what waits in the spool into the store.
+
+        Raises:
+            StoreUnavailable: the store cannot take it yet; it goes on waiting.
+        """
+        return self.spool.collect(self.store)
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def latest(self, event_type: str | None = None) -> Event | None:
+        """The newest event, of one type if given."""
+        return self.store.latest(event_type)
+
+    def history(self, limit: int = 20, **filters: Any) -> list[Event]:
+        """The newest events, newest first.
+
+        Args:
+            limit: at most so many.
+            filters: which ones; see `Query`.
+        """
+        return list(self.read(limit=limit, backwards=True, **filters))
+
+    def read(self, query: Query | None = None, **filters: Any) -> Reading:
+        """Read events by position; see `Store.read`.
+
+        Args:
+            query: which ones; or
+            filters: the arguments of a `Query`.
+
+        Raises:
+            InvalidQuery: a filter makes no sense.
+            HistoryPruned: the events to go on from were pruned away.
+        """
+        return self.store.read(_query(query, filters))
+
+    def follow(
+        self, *, after: int = 0, timeout: float | None = None, **filters: Any
+    ) -> Iterator[Event]:
+        """Give the events past a position, then each new one as soon as it is kept.
+
+        Nothing is missed or repeated, whoever writes. Events of `tidings.*` types are left out
+        unless `types` names them.
+
+        Args:
+            after: a position; 0 for all that is kept, `store.head()` for new ones only.
+            timeout: ends when none came for so long (seconds); none goes on for good.
+            filters: which ones; see `Query`.
+
+        Raises:
+            HistoryPruned: the events to go on from were pruned away.
+
+        It ends when the bus is closed.
+        """
+        query = followed(_query(None, filters))
+        seen = 0
+        last = time.monotonic()
+        while query.limit is None or seen < query.limit:
+            reading = self.store.read(reading_query(query, after))
+            for event in reading:
+                after = reading.position
+                if query.contains is None or query.matches(event):
+                    seen += 1
+                    yield event
+                    last = time.monotonic()
+                    if seen == query.limit:
+                        return
+            after = reading.position
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - last))
+            if not self._moved_past(after, left):
+                return
+
+    def _moved_past(self, position: int, timeout: float | None) -> bool:
+        """Wait for the head; false when time is up or the bus was closed."""
+        try:
+            return self.store.wait(position, timeout) > position
+        except StoreClosed:
+            if self._closed:
+                return False
+            raise
+
+    def wait_for(
+        self, *, after: int | None = None, timeout: float | None = None, **filters: Any
+    ) -> Event | None:
+        """Wait for the first event that matches.
+
+        Args:
+            after: only events past this position; none for new ones only.
+            timeout: the longest to wait (seconds); none waits for good.
+            filters: which ones; see `Query`.
+
+        Returns:
+            The event, or none when time was up.
+        """
+        start = self.store.head() if after is None else after
+        return next(self.follow(after=start, timeout=timeout, **filters), None)
+
+    # Types ----------------------------------------------------------------------------------------
+
+    def register_type(
+        self,
+        name: str,
+        description: str = "",
+        payload_keys: Iterable[str] = (),
+        schema: dict[str, Any] | None = None,
+    ) -> None:
+        """Make an event type known to every process of this store; see `Catalog.register`."""
+        self.catalog.register(name, description, payload_keys, schema)
+
+    def list_types(self) -> list[str]:
+        """The known event types, sorted."""
+        return self.catalog.names()
+
+    def get_type_info(self, event_type: str) -> dict[str, Any]:
+        """What is known of a type: description, payload keys, maybe a schema; else empty."""
+        return self.catalog.info(event_type)
+
+    # Its end --------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the store; followers end. A second call does nothing."""
+        self._closed = True
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Bus({self.url!r})"
+
+
+def followed(query: Query) -> Query:
+    """The query without our own types, unless it names them."""
+    if any(pattern.startswith("tidings.") for pattern in query.types):
+        return query
+    from tidings.store.query import Filter
+
+    conditions = dict(query.exclude.conditions()) if query.exclude is not None else {}
+    conditions["types"] = (*conditions.get("types", ()), OWN_TYPES)
+    return query.replace(exclude=Filter(**conditions))
+
+
+def reading_query(query: Query, after: int) -> Query:
+    """What a follower reads next: oldest first, so a search for text is left to `matches`."""
+    return query.replace(after=after, limit=None, backwards=False, contains=None)
+
+
+def _query(query: Query | None, filters: dict[str, Any]) -> Query:
+    from tidings.store.query import Query
+
+    if query is None:
+        return Query(**filters)
+    return query.replace(**filters) if filters else query
+
+
+def _object(payload: object) -> dict[str, Any]:
+    from collections.abc import Mapping
+
+    if not isinstance(payload, Mapping):
+        raise InvalidEvent("payload", payload, "must be an object")
+    return dict(payload)

@@ -1,0 +1,90 @@
+"""What ledger keys and values may be: the rules every backend shares.
+
+Keeps promise 5 for the ledger (bad input gets a clear error and changes nothing). Where records are
+kept, and at which revision, is each backend's own.
+"""
+
+from __future__ import annotations
+
+from tidings.errors import InvalidEvent, InvalidQuery, RevisionConflict, shorten
+from tidings.fields import json_text, name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tidings.store.base import Put
+
+__all__ = ["checked_key", "checked_prefix", "checked_puts", "encoded_value", "expect_revision"]
+
+_MAX_VALUE_BYTES = 16 * 1024 * 1024
+
+
+def checked_key(key: object) -> str:
+    """The key, if it is one: 1–255 characters, none of them a control character.
+
+    Raises:
+        InvalidQuery: it is none.
+    """
+    try:
+        return name("key", key)
+    except InvalidEvent as error:
+        raise InvalidQuery(f"ledger {error}") from None
+
+
+def checked_prefix(prefix: object) -> str:
+    """The start of keys, if it is one: a string that UTF-8 can say.
+
+    Raises:
+        InvalidQuery: it is none.
+    """
+    try:
+        if isinstance(prefix, str) and prefix.encode() is not None:
+            return prefix
+    except UnicodeEncodeError:
+        pass
+    raise InvalidQuery(f"ledger prefix {shorten(prefix)} must be a string without lone surrogates")
+
+
+def encoded_value(value: Any) -> str:
+    """The JSON text of a record's value, at most 16 MiB and 200 levels deep.
+
+    Raises:
+        InvalidQuery: it is no JSON value, or too large.
+    """
+    try:
+        return json_text("value", value, _MAX_VALUE_BYTES)
+    except InvalidEvent as error:
+        raise InvalidQuery(f"ledger {error}") from None
+
+
+def checked_puts(puts: Sequence[Put], revision_of: Callable[[str], int]) -> list[tuple[str, str]]:
+    """The keys and encoded values of writes that may happen together.
+
+    Args:
+        puts: the writes of one request.
+        revision_of: gives a record's revision; 0 where there is none.
+
+    Raises:
+        InvalidQuery: a key or value is not fit, or a key stands twice.
+        RevisionConflict: a record is at another revision than expected.
+    """
+    written: dict[str, str] = {}
+    for put in puts:
+        key = checked_key(put.key)
+        if key in written:
+            raise InvalidQuery(f"ledger key {shorten(key)} must stand once in a request")
+        written[key] = encoded_value(put.value)
+        expect_revision(key, put.expected, revision_of(key))
+    return list(written.items())
+
+
+def expect_revision(key: str, expected: int | None, actual: int) -> None:
+    """Refuse a write to a record that is not at the revision its writer expects.
+
+    Raises:
+        RevisionConflict: it is at another one.
+    """
+    if expected is not None and expected != actual:
+        raise RevisionConflict(key, expected, actual)

@@ -1,8 +1,8 @@
 """The bus: what users hold to emit events, read them back and follow them.
 
 Keeps promise 4 for emits (they wait no longer than the deadline, then spool) and: *an emitted event
-is kept somewhere or the caller is told*. It decides what stores do not: context, the fallback to
-the spool, schemas, state files. It knows no backend; `aio` is its face for asyncio.
+is kept somewhere or the caller is told*. It adds the context, which stores never do, and leaves the
+fallback to the spool to `keeping`. It knows no backend; `aio` is its face for asyncio.
 """
 
 from __future__ import annotations
@@ -10,29 +10,23 @@ from __future__ import annotations
 import time
 
 from tidings import settings
-from tidings.errors import (
-    InvalidEvent,
-    NotKept,
-    OutcomeUnknown,
-    StoreClosed,
-    StoreUnavailable,
-    TidingsError,
-)
+from tidings.errors import InvalidEvent, StoreClosed
 from tidings.event import Event
+from tidings.keeping import Keeping
 from tidings.store import open_store
 from tidings.store.base import Batch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Any, Self
 
     from tidings.catalog import Catalog
     from tidings.context import Context
     from tidings.envelope import EventEnvelope
+    from tidings.errors import TidingsError
     from tidings.spool import Collected, Spool
-    from tidings.state_files import StateFiles
     from tidings.store.base import Reading, Store
     from tidings.store.query import Query
 
@@ -81,40 +75,21 @@ class Bus:
         self.store: Store = (
             open_store(given, deadline=deadline) if isinstance(given, str) else given
         )
-        self._spool_directory = spool
-        self._state_directory = state_dir or settings.state_directory()
+        self._keeping = Keeping(
+            self.store,
+            spool_directory=spool or settings.spool_directory(),
+            state_directory=state_dir or settings.state_directory(),
+            schema_check=settings.schema_check(),
+        )
         self._max_payload = settings.max_payload()
-        self._schema_check = settings.schema_check()
         self._says_context = context
-        self._spool: Spool | None = None
-        self._catalog: Catalog | None = None
-        self._state_files: StateFiles | None = None
+        self._find_context: Callable[[], Context] | None = None
         self._closed = False
-        self.last_failure: TidingsError | None = None
-        """Why the newest event that went to the spool could not be kept in the store."""
 
     @property
     def url(self) -> str:
         """The store's URL."""
         return self.store.url
-
-    @property
-    def spool(self) -> Spool:
-        """Where events wait when the store cannot take them."""
-        if self._spool is None:
-            from tidings.spool import Spool
-
-            self._spool = Spool(self._spool_directory or settings.spool_directory())
-        return self._spool
-
-    @property
-    def catalog(self) -> Catalog:
-        """The known event types."""
-        if self._catalog is None:
-            from tidings.catalog import Catalog
-
-            self._catalog = Catalog(self.store)
-        return self._catalog
 
     # Emitting -------------------------------------------------------------------------------------
 
@@ -212,9 +187,9 @@ class Bus:
         if context is None:
             return Event(event_type, project, status, payload, source or "local",
                          max_payload=self._max_payload, **fields)  # fmt: skip
-        if fields.get("correlation_id") is None:
+        if context.correlation_id is not None and fields.get("correlation_id") is None:
             fields["correlation_id"] = context.correlation_id
-        if fields.get("causation_id") is None:
+        if context.causation_id is not None and fields.get("causation_id") is None:
             fields["causation_id"] = context.causation_id
         return Event(
             event_type,
@@ -270,9 +245,11 @@ class Bus:
     def _context(self) -> Context | None:
         if not self._says_context:
             return None
-        from tidings.context import current
+        if self._find_context is None:
+            from tidings.context import current
 
-        return current()
+            self._find_context = current
+        return self._find_context()
 
     # Keeping --------------------------------------------------------------------------------------
 
@@ -290,56 +267,22 @@ class Bus:
         """
         if self._closed:
             raise StoreClosed(f"this bus on {self.url} was closed; make a new one")
-        refusals = [self._violation(batch) for batch in batches]
-        good = [batch for batch, why in zip(batches, refusals, strict=True) if why is None]
-        outcomes = iter(self._store_or_spool(good) if good else ())
-        return [next(outcomes) if why is None else why for why in refusals]
+        return self._keeping.keep_all(batches)
 
-    def _store_or_spool(self, batches: list[Batch]) -> list[list[Event] | Exception]:
-        try:
-            results = self.store.append_all(batches)
-        except (StoreUnavailable, OutcomeUnknown) as failure:
-            return [self._put_in_spool(batch, failure) for batch in batches]
-        if self._state_directory is not None:
-            for result in results:
-                if isinstance(result, list):
-                    self._write_state(result)
-        return results
+    @property
+    def last_failure(self) -> TidingsError | None:
+        """Why the newest event that went to the spool could not be kept in the store."""
+        return self._keeping.last_failure
 
-    def _put_in_spool(self, batch: Batch, failure: TidingsError) -> list[Event] | Exception:
-        if batch.expected_version is not None or batch.put:
-            return failure
-        self.last_failure = failure
-        try:
-            for event in batch.events:
-                self.spool.put(event)
-        except NotKept as error:
-            error.add_note(f"the store could not take it either: {failure}")
-            return error
-        if self._state_directory is not None:
-            self._write_state(batch.events)
-        return list(batch.events)
+    @property
+    def spool(self) -> Spool:
+        """Where events wait when the store cannot take them."""
+        return self._keeping.spool
 
-    def _violation(self, batch: Batch) -> TidingsError | None:
-        """Why the batch's payloads do not fit their schemas, if that is to be refused."""
-        if self._schema_check == "off":
-            return None
-        try:
-            for event in batch.events:
-                self.catalog.check(event, self._schema_check)
-        except StoreUnavailable:
-            return None  # The store will say so itself, or the event is spooled unchecked.
-        except TidingsError as error:
-            return error
-        return None
-
-    def _write_state(self, events: Sequence[Event]) -> None:
-        if self._state_files is None:
-            from tidings.state_files import StateFiles
-
-            self._state_files = StateFiles(str(self._state_directory))
-        for event in events:
-            self._state_files.write(event)
+    @property
+    def catalog(self) -> Catalog:
+        """The known event types."""
+        return self._keeping.catalog
 
     def collect(self) -> Collected:
         """Move what waits in the spool into the store.

@@ -1,0 +1,87 @@
+# Everything that is done to this repository, by name; `make help` lists it.
+# A fresh machine needs Python 3.11 or newer, make and a package registry.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BENCH := .venv-bench
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Environments -----------------------------------------------------------------------------
+
+.PHONY: .venv
+.venv: $(VENV)/.stamp  ## the environment with Tidings (editable) and every tool
+
+$(VENV)/.stamp: pyproject.toml src/tidings/emit.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidings needs Python 3.11 or newer: make PYTHON=/path/to/python3")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -qq --upgrade 'pip>=25.1'
+	$(BIN)/pip install -qq --upgrade --group dev --editable '.[schema,testing,zstd]'
+	@rm -rf .mypy_cache  # it remembers what was not installed before
+	@touch $@
+
+$(BENCH)/.stamp: pyproject.toml benchmarks/requirements.txt
+	test -x $(BENCH)/bin/pip || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install -qq --upgrade --requirement benchmarks/requirements.txt --editable .
+	@touch $@
+
+# --- Use --------------------------------------------------------------------------------------
+
+.PHONY: run
+run: export TIDINGS_HOME := $(CURDIR)/.tidings
+run: export TIDINGS_URL :=
+run: export TIDINGS_SPOOL :=
+run: $(VENV)/.stamp  ## wrap a real command, show what was kept, and follow it
+	$(BIN)/tidings run --project tidings -- $(BIN)/python -m timeit -n 1000 'sum(range(1000))'
+	$(BIN)/tidings latest
+	$(BIN)/tidings history --limit 5
+	@if [ -t 1 ]; then \
+		echo 'Following; emit from another terminal with TIDINGS_HOME=.tidings, end with Ctrl-C.'; \
+		$(BIN)/tidings tail -f; \
+	else \
+		$(BIN)/tidings tail; \
+	fi
+
+# --- Proof ------------------------------------------------------------------------------------
+
+.PHONY: test lint types check soak bench
+test: lint types check  ## everything that must hold: lint, types, tests, examples, wheel
+
+lint: $(VENV)/.stamp  ## style, floors and dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry --no-ansi .
+
+types: $(VENV)/.stamp  ## mypy --strict over sources and tests
+	$(BIN)/mypy
+
+check: $(VENV)/.stamp  ## the whole suite: tests, doctests, examples in the docs, the built wheel
+	$(BIN)/pytest --numprocesses auto --dist worksteal --quiet
+
+soak: $(VENV)/.stamp  ## the tests that take long
+	$(BIN)/pytest -m soak --override-ini faulthandler_timeout=0
+
+bench: $(BENCH)/.stamp  ## every figure, as ratios to its peers in one run
+	$(BENCH)/bin/python -m benchmarks
+
+# --- Upkeep -----------------------------------------------------------------------------------
+
+.PHONY: format dist clean
+format: $(VENV)/.stamp  ## put the style right where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+dist: $(VENV)/.stamp  ## the wheel and the sdist, in dist/
+	$(BIN)/pyproject-build --no-isolation
+
+clean:  ## remove what the targets above have made
+	rm -rf $(VENV) $(BENCH) build dist .tidings
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

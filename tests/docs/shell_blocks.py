@@ -1,0 +1,82 @@
+"""How the shell examples of a page are run: as pasted, and as seen on a terminal.
+
+A `sh` block is given to `sh` whole and must succeed; what it exports holds for the rest of the
+page. In a `console` block every line that starts with `$ ` is run on a terminal, and what follows
+it must be what is seen there, `...` standing for anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from select import select
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sybil import Example
+
+__all__ = ["run_console_block", "run_shell_block"]
+
+_SECONDS = 60
+_LEAVE = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
+_STEP = re.compile(r"^\$ (?P<command>.*(?:\n> .*)*)\n?(?P<shown>(?:(?!\$ ).*\n?)*)", re.MULTILINE)
+
+
+def run_shell_block(example: Example) -> None:
+    """Give a `sh` block to a shell that stops at the first command that fails."""
+    with NamedTemporaryFile("r", suffix=".json") as left:
+        script = f'{example.parsed}\n"$0" -c "{_LEAVE}" "$1"'
+        _output(["sh", "-eu", "-c", script, sys.executable, left.name], *os.pipe())
+        os.environ.update(json.load(left))
+
+
+def run_console_block(example: Example) -> None:
+    """Run each command of a `console` block on a terminal and compare what is seen."""
+    steps = list(_STEP.finditer(example.parsed))
+    assert steps, "a console block needs a line that starts with `$ `"
+    for step in steps:
+        command = step["command"].replace("\n> ", "\n")
+        seen = _output(["sh", "-c", command], *pty.openpty()).replace("\r\n", "\n")
+        expected = f"{step['shown'].rstrip()}\n"
+        same = OutputChecker().check_output(expected, seen, ELLIPSIS | NORMALIZE_WHITESPACE)
+        assert same, f"$ {command}\nshows\n{seen}\nand not\n{expected}"
+
+
+def _output(command: list[str], reader: int, writer: int) -> str:
+    """What a command and its children write to a pipe or terminal; it must succeed in time."""
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True
+    )
+    os.close(writer)
+    try:
+        output = b"".join(_chunks(reader)).decode()
+        assert child.wait(_SECONDS) == 0, output
+    finally:
+        with suppress(ProcessLookupError):  # as it is where all has ended by itself
+            os.killpg(child.pid, signal.SIGKILL)
+        os.close(reader)
+    return output
+
+
+def _chunks(reader: int) -> Iterator[bytes]:
+    until = time.monotonic() + _SECONDS
+    while select([reader], [], [], max(0.0, until - time.monotonic()))[0]:
+        try:
+            chunk = os.read(reader, 65536)
+        except OSError:  # Linux says EIO when the last writer to a terminal has gone
+            return
+        if not chunk:
+            return
+        yield chunk
+    raise TimeoutError(f"the command still runs after {_SECONDS} s")

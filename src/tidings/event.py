@@ -8,13 +8,12 @@ positions or decide about duplicates; bus and store do.
 
 from __future__ import annotations
 
-from json import loads
-
 from tidings.errors import InvalidEvent, StoreDamaged, shorten
 from tidings.fields import (
     MAX_PAYLOAD_BYTES,
     EncodedObject,
     count,
+    decode_json,
     json_text,
     moment,
     name,
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["Event"]
 
 _NO_PAYLOAD: Json = {}
+_UNREAD: Json = object()
 _OPTIONAL = (
     ("aggregate_type", AGGREGATE_TYPE),
     ("aggregate_id", AGGREGATE_ID),
@@ -229,7 +229,7 @@ class Event:
             "type": record[TYPE],
             "project": record[PROJECT],
             "status": record[STATUS],
-            "payload": None if record[PAYLOAD] is None else loads(record[PAYLOAD]),
+            "payload": None if record[PAYLOAD] is None else decode_json(record[PAYLOAD]),
             "source": record[SOURCE],
             "timestamp": self.timestamp,
             "id": self.id,
@@ -238,9 +238,9 @@ class Event:
             if record[index] is not None:
                 data[field] = record[index]
         if record[CONTEXT] is not None:
-            data["context"] = loads(record[CONTEXT])
+            data["context"] = decode_json(record[CONTEXT])
         if record[EXTENSIONS] is not None:
-            data["extensions"] = loads(record[EXTENSIONS])
+            data["extensions"] = decode_json(record[EXTENSIONS])
         if record[RECORDED] is not None:
             data["recorded_at"] = self.recorded_at
         if record[PAYLOAD] is None:
@@ -343,14 +343,13 @@ class Event:
         Raises:
             StoreDamaged: what the store gave is not what it was given.
         """
-        try:
-            return self._payload
-        except AttributeError:
+        value = getattr(self, "_payload", _UNREAD)
+        if value is _UNREAD:
             self.verify()
             text = self.record[PAYLOAD]
-            value = None if text is None else loads(text)
+            value = None if text is None else decode_json(text)
             _set(self, "_payload", value)
-            return value
+        return value
 
     @property
     def context(self) -> dict[str, Json]:
@@ -376,14 +375,13 @@ class Event:
             )
 
     def _decoded(self, slot: str, index: int) -> dict[str, Json]:
-        try:
-            return getattr(self, slot)  # type: ignore[no-any-return]
-        except AttributeError:
+        value: Json = getattr(self, slot, _UNREAD)
+        if value is _UNREAD:
             self.verify()
             text = self.record[index]
-            value: dict[str, Json] = {} if text is None else loads(text)
+            value = {} if text is None else decode_json(text)
             _set(self, slot, value)
-            return value
+        return value  # type: ignore[no-any-return]  # only objects are kept there
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):

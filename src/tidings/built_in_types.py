@@ -1,0 +1,81 @@
+"""The event types every catalog knows from the start.
+
+Only data: what each type says and which payload keys its readers may expect. `catalog` looks them up
+and adds what users register. The first five are those of scitex-events 0.1.7, with its keys.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["BUILT_IN"]
+
+_WORK = {
+    "test_complete": (
+        "A test suite ended, on this machine or on a cluster",
+        "exit_code module log_tail",
+    ),
+    "job_done": ("A job of a cluster's queue, such as Slurm's, ended", "job_id host state"),
+    "build_result": ("A LaTeX manuscript was built", "doc_type success errors"),
+    "scholar_done": ("Papers were fetched and their records completed", "count failed project"),
+    "stats_done": ("A long statistical computation ended", "test_name p_value duration"),
+}
+
+_ENVELOPE = {
+    "created": ("A thing came into being; published as an envelope", ""),
+    "updated": ("A thing changed; published as an envelope", ""),
+    "deleted": ("A thing is gone; published as an envelope", ""),
+}
+
+_AGENT = {
+    "agent.started": ("An agent began its work", "agent_name message"),
+    "agent.waiting": ("An agent waits for an answer or a permission", "agent_name message"),
+    "agent.completed": ("An agent reached its end", "agent_name message"),
+    "agent.failed": ("An agent gave up", "agent_name message error"),
+    "tool.started": ("An agent called a tool", "tool_name input"),
+    "tool.completed": ("A tool gave its result", "tool_name output duration"),
+    "tool.failed": ("A tool ended with an error", "tool_name error duration"),
+    "handoff": ("An agent passed the work on to another", "from_agent to_agent reason"),
+}
+
+_WORKFLOW = {
+    "workflow.started": ("A workflow began", "user_prompt"),
+    "workflow.completed": ("A workflow reached its end", "message"),
+    "workflow.failed": ("A workflow gave up", "error"),
+}
+
+_SYSTEM = {
+    "session.started": ("A session began", "session_type"),
+    "session.ended": ("A session ended", "session_type reason"),
+}
+
+_RUN = {
+    "run.started": ("`tidings run` started a command", "command"),
+    "run.completed": (
+        "A command under `tidings run` ended (duration in seconds, max_rss in bytes)",
+        "command exit_code signal duration max_rss tail",
+    ),
+}
+
+
+def _describe(
+    types: dict[str, tuple[str, str]], aggregate_type: str | None = None
+) -> dict[str, dict[str, Any]]:
+    about = {} if aggregate_type is None else {"aggregate_type": aggregate_type}
+    return {
+        name: {"description": description, "payload_keys": keys.split(), **about}
+        for name, (description, keys) in types.items()
+    }
+
+
+BUILT_IN: dict[str, dict[str, Any]] = {
+    **_describe(_WORK),
+    **_describe(_ENVELOPE),
+    **_describe(_AGENT, "agent"),
+    **_describe(_WORKFLOW, "workflow"),
+    **_describe(_SYSTEM, "system"),
+    **_describe(_RUN, "run"),
+}
+"""The built-in types by name; look them up through a catalog, which hands out copies."""

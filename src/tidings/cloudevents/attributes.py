@@ -1,0 +1,279 @@
+"""The attributes of a CloudEvent and the fields of an event: which is which, in both directions.
+
+What an attribute cannot say exactly, because CloudEvents bounds names and values, stands beside it
+in the attribute `tidings`: a JSON object, as ASCII text, with any of
+
+    source      where it is empty or no URI reference
+    timestamp   where it is not RFC 3339
+    status      "" where a reader would infer another
+    extensions  all of them, where a name, a value or their order does not go as attributes
+    data        json, text or binary, where a body's media type would say otherwise
+
+Readers that do not know it lose nothing else. Keeps promise 5: what contradicts itself is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from json import dumps, loads
+from typing import Any
+
+from tidings.cloudevents.data import BINARY_MARK, NONE, Content
+from tidings.cloudevents.headers import canonical
+from tidings.errors import InvalidEvent
+from tidings.event import Event
+from tidings.fields import encode_json
+from tidings.outcome import infer_status
+from tidings.record import EXTENSIONS, WRITTEN
+from tidings.subject import read_subject, write_subject
+from tidings.timestamps import format_instant, parse_instant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    Value: TypeAlias = str | int | bool
+
+__all__ = ["event_of", "exact_of", "write_attributes"]
+
+_EXACT = "tidings"
+_REQUIRED = ("id", "source", "type")
+_WORDS = {
+    "project": "project",
+    "status": "status",
+    "correlationid": "correlation_id",
+    "causationid": "causation_id",
+    "userid": "user_id",
+}
+_COUNTS = {"position": "position", "aggregateversion": "version"}
+_RESERVED = {
+    *_REQUIRED,
+    *_WORDS,
+    *_COUNTS,
+    *("specversion", "time", "subject", "datacontenttype", "data", BINARY_MARK),
+    *("recordedat", "redacted", "context", _EXACT),
+}
+_EXACT_TYPES = {"source": str, "timestamp": str, "status": str, "extensions": dict, "data": str}
+
+_NAME = re.compile(r"[a-z0-9]+")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LARGEST_INTEGER = 2**31 - 1
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):\d\d)", re.ASCII
+)
+# Source: RFC 3986, appendix A, as far as its characters go.
+_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+
+
+def write_attributes(event: Event, content: Content, *, as_headers: bool) -> dict[str, Value]:
+    """The attributes of an event, without its data.
+
+    Args:
+        event: what they are to say.
+        content: its data.
+        as_headers: whether they become headers, which are text only, beside a body.
+    """
+    exact: dict[str, Any] = {}
+    attributes: dict[str, Value] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": _source(event, exact),
+        "type": event.type,
+        "time": _time(event, exact),
+    }
+    attributes |= _plain_attributes(event)
+    if (
+        content.media_type is not None
+        and content.kind != NONE
+        or "datacontenttype" in event.extensions
+    ):
+        attributes["datacontenttype"] = content.media_type or "application/json"
+    if not event.status and infer_status(event.type, event.payload):
+        exact["status"] = ""
+    if as_headers and not content.is_plain():
+        exact["data"] = content.kind
+    sayable = {**attributes, **_sayable(event)}
+    if _kept_text(sayable, content, as_headers=as_headers) == event.record[EXTENSIONS]:
+        attributes = sayable
+    else:
+        exact["extensions"] = event.extensions
+    if exact:
+        attributes[_EXACT] = dumps(exact)
+    return attributes
+
+
+def event_of(attributes: Mapping[str, Any], content: Content) -> Event:
+    """The event that attributes and data say.
+
+    Raises:
+        InvalidEvent: an attribute is missing, of the wrong kind, or breaks the rule of its field.
+    """
+    attributes = _checked(attributes)
+    exact = exact_of(attributes)
+    fields: dict[str, Any] = {name: attributes[name] for name in _REQUIRED}
+    fields |= {field: attributes.get(name) for name, field in _WORDS.items()}
+    fields |= {field: _count(name, attributes.get(name)) for name, field in _COUNTS.items()}
+    fields |= _aggregate(attributes)
+    fields["payload"] = content.payload()
+    fields["timestamp"] = attributes.get("time")
+    fields["recorded_at"] = attributes.get("recordedat")
+    fields["redacted"] = _is_true("redacted", attributes.get("redacted"))
+    fields["context"] = _object("context", attributes.get("context"))
+    fields["extensions"] = exact.get("extensions", _extensions(attributes, content))
+    fields |= {name: exact[name] for name in ("source", "status") if name in exact}
+    return _with_written(Event.from_dict(fields), exact.get("timestamp"))
+
+
+def exact_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the attribute `tidings`.
+
+    Raises:
+        InvalidEvent: it is not what we write there.
+    """
+    exact = _object(_EXACT, attributes.get(_EXACT))
+    for name, value in exact.items():
+        if not isinstance(value, _EXACT_TYPES.get(name, ())):
+            raise InvalidEvent(f"{_EXACT}.{name}", value, "is not what Tidings writes there")
+    return exact
+
+
+def _source(event: Event, exact: dict[str, Any]) -> str:
+    if _URI_REFERENCE.fullmatch(event.source):
+        return event.source
+    from urllib.parse import quote
+
+    exact["source"] = event.source
+    return quote(event.source, safe="") or "/"
+
+
+def _time(event: Event, exact: dict[str, Any]) -> str:
+    written = event.record[WRITTEN]
+    if written is None or _RFC_3339.fullmatch(written):
+        return event.timestamp
+    exact["timestamp"] = written
+    return format_instant(event.instant)
+
+
+def _plain_attributes(event: Event) -> dict[str, Value]:
+    """What goes as it is, or as JSON text."""
+    attributes: dict[str, Value] = {}
+    if event.aggregate_type is not None and event.aggregate_id is not None:
+        attributes["subject"] = write_subject(event.aggregate_type, event.aggregate_id)
+    for name, field in _WORDS.items():
+        if value := getattr(event, field):
+            attributes[name] = value
+    for name, field in _COUNTS.items():
+        number = getattr(event, field)
+        if number is not None:
+            # An Integer has 32 bits (CloudEvents 1.0.2, "Type System"); larger ones go as text.
+            attributes[name] = number if number <= _LARGEST_INTEGER else str(number)
+    if event.recorded_at is not None:
+        attributes["recordedat"] = event.recorded_at
+    if event.redacted:
+        attributes["redacted"] = True
+    if event.context:
+        attributes["context"] = dumps(event.context)
+    return attributes
+
+
+def _sayable(event: Event) -> dict[str, Value]:
+    """The extensions that CloudEvents can say; a subject only where no aggregate needs it."""
+    free = {"subject"} if event.aggregate_id is None else set()
+    return {
+        name: value
+        for name, value in event.extensions.items()
+        if _NAME.fullmatch(name) and name not in _RESERVED - free and _is_value(name, value)
+    }
+
+
+def _is_value(name: str, value: object) -> bool:
+    if isinstance(value, str):
+        return not _FORBIDDEN.search(value)
+    if name == "subject":
+        return False
+    return isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _LARGEST_INTEGER)
+
+
+def _kept_text(
+    attributes: Mapping[str, Value], content: Content, *, as_headers: bool
+) -> str | None:
+    """The text of the extensions that a reader of these attributes would keep."""
+    if as_headers:
+        attributes = {name: canonical(value) for name, value in attributes.items()}
+    extensions = _extensions(attributes, content)
+    return encode_json(extensions) if extensions else None
+
+
+def _extensions(attributes: Mapping[str, Any], content: Content) -> dict[str, Any]:
+    """What is no field of an event, in the order of the attributes."""
+    subject = attributes.get("subject")
+    named = {} if subject is None or read_subject(subject) else {"subject": subject}
+    unknown = {name: value for name, value in attributes.items() if name not in _RESERVED}
+    return {**named, **unknown, **content.extensions()}
+
+
+def _aggregate(attributes: Mapping[str, Any]) -> dict[str, str]:
+    found = read_subject(attributes["subject"]) if "subject" in attributes else None
+    return {} if found is None else {"aggregate_type": found[0], "aggregate_id": found[1]}
+
+
+def _checked(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that have a value, once names and values are what CloudEvents allows."""
+    given = {name: value for name, value in attributes.items() if value is not None}
+    if given.get("specversion") != "1.0":
+        raise InvalidEvent("specversion", given.get("specversion"), 'must be "1.0"')
+    for name in _REQUIRED:
+        if not given.get(name):
+            raise InvalidEvent(name, given.get(name), "must be given")
+    for name, value in given.items():
+        if not _NAME.fullmatch(name):
+            raise InvalidEvent("attribute", name, "must have a name of a–z and 0–9 only")
+        if not isinstance(value, str | int):
+            raise InvalidEvent(name, value, "must be a string, an integer or a boolean")
+        if name in _RESERVED - {*_COUNTS, "redacted"} and not isinstance(value, str):
+            raise InvalidEvent(name, value, "must be a string")
+    return given
+
+
+def _count(name: str, value: object) -> object:
+    """A number; headers, and numbers beyond 32 bits, write it as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:20])
+    if isinstance(value, str):
+        raise InvalidEvent(name, value, "must be a whole number")
+    return value
+
+
+def _is_true(name: str, value: object) -> bool:
+    if value not in (None, True, False, "true", "false"):
+        raise InvalidEvent(name, value, "must be true or false")
+    return value in (True, "true")
+
+
+def _object(name: str, text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        value = loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidEvent(name, text, "must be a JSON object as text")
+    return value
+
+
+def _with_written(event: Event, written: str | None) -> Event:
+    """The event with its timestamp as its producer wrote it; the instant is that of `time`.
+
+    A time without offset was local where it was written, which may be elsewhere.
+    """
+    if written is None:
+        return event
+    try:
+        parse_instant(written)
+    except (ValueError, OverflowError):
+        raise InvalidEvent(f"{_EXACT}.timestamp", written, "must be ISO 8601") from None
+    record = list(event.record)
+    record[WRITTEN] = written
+    return Event.from_record(tuple(record))

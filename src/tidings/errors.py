@@ -22,7 +22,7 @@
     ├── OutcomeUnknown                  interrupted in the middle: kept or not is not known
     ├── StoreClosed                     the store or bus was closed before this call
     ├── NotKept                         neither store nor spool could take the event
-    └── TransferError                   an export or import could not go on
+    └── TransferError                   an export, import or collect could not go on
 
 A driver's error never leaves its backend: each backend translates it in one place.
 """
@@ -248,4 +248,4 @@ class NotKept(TidingsError):  # noqa: N818
 
 
 class TransferError(TidingsError):
-    """An export or import could not go on."""
+    """An export, an import or a collect could not go on."""

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from json import dumps, loads
 
-from tidings.errors import NotAStore, StoreUnavailable, TidingsError
+from tidings.errors import NotAStore, StoreUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,6 @@ def read_backup(path: str) -> tuple[dict[str, int], Iterator[dict[str, Any]]]:
             raise NotAStore(f"{path} was written in another form; expected {_FORMAT!r}")
     except OSError as error:
         raise StoreUnavailable(f"backup {path} cannot be read: {error.strerror}") from error
-    except TidingsError:
-        raise
-    except (ValueError, LookupError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise NotAStore(f"{path} is no backup of a memory store") from error
     return state, iter(lines)

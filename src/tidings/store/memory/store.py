@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryStore"]
 
-_PAGE = 1000
+_PAGE = 256
 """How many events a read looks at before it lets others go on."""
 
 
@@ -76,7 +76,6 @@ class MemoryStore(Store):
     # The log --------------------------------------------------------------------------------------
 
     def append_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
-        """Keep many independent batches; see `Store.append_all`."""
         with self._changed:
             self._ensure_open()
             recorded = now_instant()
@@ -96,7 +95,6 @@ class MemoryStore(Store):
         return [Event.from_record(record) for record in decision.records]
 
     def restore(self, events: Iterable[Event]) -> int:
-        """Keep events at the places they carry, all or none; see `Store.restore`."""
         restored = list(events)
         with self._changed:
             self._ensure_open()
@@ -106,7 +104,6 @@ class MemoryStore(Store):
         return len(records)
 
     def read(self, query: Query) -> Reading:
-        """Read events by position; see `Store.read`."""
         backwards = _newest_first(query)
         with self._changed:
             self._ensure_open()
@@ -155,7 +152,6 @@ class MemoryStore(Store):
             raise HistoryPruned(after, self._log.pruned + 1)
 
     def latest(self, type: str | None = None) -> Event | None:
-        """The newest event; see `Store.latest`."""
         with self._changed:
             self._ensure_open()
             if type is None:
@@ -166,25 +162,21 @@ class MemoryStore(Store):
             return Event.from_record(self._log.at(counted.last_position))
 
     def head(self) -> int:
-        """The newest position ever kept; see `Store.head`."""
         with self._changed:
             self._ensure_open()
             return self._log.head
 
     def first(self) -> int:
-        """The first position that may be read; see `Store.first`."""
         with self._changed:
             self._ensure_open()
             return self._log.pruned + 1
 
     def types(self) -> list[TypeCount]:
-        """The types that occur; see `Store.types`."""
         with self._changed:
             self._ensure_open()
             return sorted(self._log.types.values())
 
     def count(self, query: Query) -> Count:
-        """How many events match, always exactly; see `Store.count`."""
         return Count(len(self._found(query)), exact=True)
 
     def summaries(self, kind: str, query: Query) -> list[Summary]:
@@ -205,7 +197,6 @@ class MemoryStore(Store):
         return (wanted[::-1] if query.backwards else wanted)[: query.limit]
 
     def histogram(self, query: Query, interval: int) -> list[Bin]:
-        """Counts per interval and outcome; see `Store.histogram`."""
         if interval < 1:
             raise InvalidQuery(f"interval {shorten(interval)} must be microseconds from 1 on")
         bins: dict[int, dict[str, int]] = {}
@@ -215,7 +206,6 @@ class MemoryStore(Store):
         return [Bin(start, bins[start]) for start in sorted(bins)]
 
     def wait(self, after: int, timeout: float | None = None) -> int:
-        """Return the head as soon as it is past `after`; see `Store.wait`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._log.head > after, timeout)
             self._ensure_open()
@@ -267,7 +257,7 @@ class MemoryStore(Store):
                 store._take(what, value)
             store._log.head, store._log.pruned = stood["head"], stood["pruned"]
             store._revision = stood["revision"]
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise NotAStore(f"{path} is no whole backup of a memory store: {error}") from error
         return store
 
@@ -280,23 +270,23 @@ class MemoryStore(Store):
         elif what == "aggregate":
             kept = Summary(*value)
             self._log.aggregates[kept.kind, kept.id] = kept
+        elif what == "correlation":
+            kept = Summary(*value)
+            self._log.correlations[kept.id] = kept
         else:
-            self._log.correlations[value[1]] = Summary(*value)
+            raise ValueError(f"a {what!r} is not known")
 
     def prune(self, through: int) -> int:
-        """Remove the events up to and with a position; see `Store.prune`."""
         with self._changed:
             self._ensure_open()
             return self._log.prune(through)
 
     def redact(self, query: Query) -> int:
-        """Empty the payloads of events; see `Store.redact`."""
         with self._changed:
             found = self._found(query)
             return self._log.redact(event.record[POSITION] for event in found)
 
     def check(self) -> list[str]:
-        """What contradicts itself; see `Store.check`."""
         with self._changed:
             self._ensure_open()
             return self._log.problems()
@@ -312,35 +302,30 @@ class MemoryStore(Store):
             "head": head,
             "first": first,
             "size": size,
-            "engine": "Python",
-            "version": version.partition(" ")[0],
+            "engine": f"Python {version.partition(' ')[0]}",
         }
 
     # The ledger -----------------------------------------------------------------------------------
 
     def get(self, key: str) -> LedgerRecord | None:
-        """The record under a key; see `Store.get`."""
         with self._changed:
             self._ensure_open()
             found = self._ledger.get(checked_key(key))
         return None if found is None else LedgerRecord(key, found[0], loads(found[1]))
 
     def put(self, key: str, value: Any, expected: int | None = None) -> int:
-        """Write a record; see `Store.put`."""
         with self._changed:
             self._ensure_open()
             ((key, text),) = checked_puts([Put(key, value, expected)], self._revision_of)
             return self._write(key, text)
 
     def delete(self, key: str, expected: int | None = None) -> bool:
-        """Remove a record; see `Store.delete`."""
         with self._changed:
             self._ensure_open()
             expect_revision(checked_key(key), expected, self._revision_of(key))
             return self._ledger.pop(key, None) is not None
 
     def keys(self, prefix: str = "") -> list[str]:
-        """The keys that start with a prefix; see `Store.keys`."""
         start = checked_prefix(prefix)
         with self._changed:
             self._ensure_open()
@@ -357,7 +342,6 @@ class MemoryStore(Store):
     # Its end, and forks ---------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let go of everything; see `Store.close`."""
         with self._changed:
             super().close()
             self._log = Log()

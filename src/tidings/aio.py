@@ -53,6 +53,7 @@ class AsyncBus:
         self.bus = Bus(store, **options)
         self._writer = _Writer(self.bus)
         self._watch = _Watch(self.bus.store)
+        self._closed = False
 
     @property
     def store(self) -> Store:
@@ -107,20 +108,24 @@ class AsyncBus:
         loop = asyncio.get_running_loop()
         seen = 0
         last = loop.time()
-        while query.limit is None or seen < query.limit:
-            reading = await asyncio.to_thread(self.store.read, reading_query(query, after))
-            async for page in _pages(reading):
-                for event in page.events:
-                    if query.contains is None or query.matches(event):
-                        seen += 1
-                        yield event
-                        last = loop.time()
-                        if seen == query.limit:
-                            return
-            after = reading.position
-            left = None if timeout is None else max(0.0, timeout - (loop.time() - last))
-            if not await self._watch.moved_past(after, left):
-                return
+        try:
+            while query.limit is None or seen < query.limit:
+                reading = await asyncio.to_thread(self.store.read, reading_query(query, after))
+                async for page in _pages(reading):
+                    for event in page.events:
+                        if query.contains is None or query.matches(event):
+                            seen += 1
+                            yield event
+                            last = loop.time()
+                            if seen == query.limit:
+                                return
+                after = reading.position
+                left = None if timeout is None else max(0.0, timeout - (loop.time() - last))
+                if not await self._watch.moved_past(after, left):
+                    return
+        except StoreClosed:
+            if not self._closed:
+                raise
 
     async def wait_for(
         self, *, after: int | None = None, timeout: float | None = None, **filters: Any
@@ -148,6 +153,7 @@ class AsyncBus:
     async def close(self) -> None:
         """Keep what was asked for before, then close the store; followers end."""
         await asyncio.to_thread(self._writer.close)
+        self._closed = True
         self._watch.close()
         await asyncio.to_thread(self.bus.close)
 
@@ -208,16 +214,17 @@ class _Writer:
 
     def close(self) -> None:
         """Keep what waits, then end."""
+        self._ensure_own()
         with self._lock:
             closed, self._closed = self._closed, True
             thread = self._thread
-        if thread is not None and not closed:
-            self._queue.put(None)
+        if thread is not None:
+            if not closed:
+                self._queue.put(None)
             thread.join()
 
     def _send(self, request: _Request) -> None:
-        if self._process != os.getpid():
-            self._start_anew()  # after a fork: the thread stayed with the parent
+        self._ensure_own()
         with self._lock:
             if self._closed:
                 raise StoreClosed(f"this bus on {self._bus.url} was closed; make a new one")
@@ -225,6 +232,11 @@ class _Writer:
                 self._thread = Thread(target=self._run, name="tidings-writer", daemon=True)
                 self._thread.start()
             self._queue.put(request)
+
+    def _ensure_own(self) -> None:
+        """Begin anew in a forked child: the thread stayed with the parent, maybe with the lock."""
+        if self._process != os.getpid():
+            self._start_anew()
 
     def _withdraw(self, request: _Request) -> bool:
         with self._lock:
@@ -315,19 +327,26 @@ class _Watch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._closed = False
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._process = os.getpid()
         self._lock = Lock()
         self._thread: Thread | None = None
-        self._process = os.getpid()
         self._waiting: dict[asyncio.Future[int], tuple[int, asyncio.AbstractEventLoop]] = {}
-        self._closed = False
+        self._head = 0
 
     async def moved_past(self, position: int, timeout: float | None) -> bool:
         """Wait until the head is past a position; false when time is up or the bus closed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
+        self._ensure_own()
         with self._lock:
             if self._closed:
                 return False
+            if self._head > position:
+                return True  # it moved since the follower read on
             self._waiting[future] = (position, loop)
             self._ensure_thread()
         try:
@@ -340,13 +359,18 @@ class _Watch:
 
     def close(self) -> None:
         """Wake everybody for good."""
+        self._ensure_own()
         with self._lock:
             self._closed = True
         self._wake(-1, everyone=True)
 
+    def _ensure_own(self) -> None:
+        """Begin anew in a forked child, as `_Writer` does."""
+        if self._process != os.getpid():
+            self._start_anew()
+
     def _ensure_thread(self) -> None:
-        if self._thread is None or self._process != os.getpid():
-            self._process = os.getpid()
+        if self._thread is None:
             self._thread = Thread(target=self._run, name="tidings-watch", daemon=True)
             self._thread.start()
 
@@ -367,7 +391,7 @@ class _Watch:
                 self._wake(head)
 
     def _wake(self, head: int, *, everyone: bool = False) -> None:
-        for future, loop in self._due(lambda position: everyone or head > position):
+        for future, loop in self._due(lambda position: everyone or head > position, head):
             _call_in(loop, [_settle(future, head)])
 
     def _fail(self, error: TidingsError) -> None:
@@ -375,10 +399,11 @@ class _Watch:
             _call_in(loop, [_settle(future, error)])
 
     def _due(
-        self, is_due: Callable[[int], bool]
+        self, is_due: Callable[[int], bool], head: int = 0
     ) -> list[tuple[asyncio.Future[int], asyncio.AbstractEventLoop]]:
         """Take those who are due off the list of those who wait."""
         with self._lock:
+            self._head = max(self._head, head)
             due = [
                 (future, loop)
                 for future, (position, loop) in self._waiting.items()

@@ -216,7 +216,7 @@ class Bus:
             fields.setdefault("correlation_id", context.correlation_id)
             fields.setdefault("causation_id", context.causation_id)
             fields.setdefault("context", context.fields)
-        return Event.from_dict(fields)
+        return Event.from_dict(fields, max_payload=self._max_payload)
 
     def published(self, event: Event | EventEnvelope, subject: str | None, project: str) -> Event:
         """The event that `publish` would keep; keeps nothing."""
@@ -341,29 +341,24 @@ class Bus:
         query = followed(_query(None, filters))
         seen = 0
         last = time.monotonic()
-        while query.limit is None or seen < query.limit:
-            reading = self.store.read(reading_query(query, after))
-            for event in reading:
-                after = reading.position
-                if query.contains is None or query.matches(event):
-                    seen += 1
-                    yield event
-                    last = time.monotonic()
-                    if seen == query.limit:
-                        return
-            after = reading.position
-            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - last))
-            if not self._moved_past(after, left):
-                return
-
-    def _moved_past(self, position: int, timeout: float | None) -> bool:
-        """Wait for the head; false when time is up or the bus was closed."""
         try:
-            return self.store.wait(position, timeout) > position
+            while query.limit is None or seen < query.limit:
+                reading = self.store.read(reading_query(query, after))
+                for event in reading:
+                    after = reading.position
+                    if query.contains is None or query.matches(event):
+                        seen += 1
+                        yield event
+                        last = time.monotonic()
+                        if seen == query.limit:
+                            return
+                after = reading.position
+                left = None if timeout is None else max(0.0, timeout - (time.monotonic() - last))
+                if self.store.wait(after, left) <= after:
+                    return
         except StoreClosed:
-            if self._closed:
-                return False
-            raise
+            if not self._closed:
+                raise
 
     def wait_for(
         self, *, after: int | None = None, timeout: float | None = None, **filters: Any

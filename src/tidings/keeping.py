@@ -89,8 +89,7 @@ class Keeping:
         if self._schema_check == "off":
             return None
         try:
-            for event in batch.events:
-                self.catalog.check(event, self._schema_check)
+            self.catalog.check_all(batch.events, self._schema_check)
         except StoreUnavailable:
             return None  # The store will say so itself; the event is spooled unchecked.
         except TidingsError as error:
@@ -112,13 +111,22 @@ class Keeping:
         if batch.expected_version is not None or batch.put:
             return failure
         self.last_failure = failure
+        waiting: list[str] = []
         try:
             for event in batch.events:
-                self.spool.put(event)
+                waiting.append(self.spool.put(event))  # noqa: PERF401 - one may fail
         except NotKept as error:
+            self._withdraw(waiting)
             error.add_note(f"the store could not take it either: {failure}")
             return error
         return list(batch.events)
+
+    def _withdraw(self, waiting: list[str]) -> None:
+        """Take back the first events of a batch whose last ones found no room."""
+        from tidings.spool.files import forget
+
+        for path in waiting:
+            forget(path)
 
     def _write_state(self, directory: str, events: list[Event]) -> None:
         if self._state_files is None:

@@ -1,8 +1,9 @@
 """The SQLite backend: one file, no server, safe for many threads and processes.
 
 Keeps promises 1, 2 and 5 on one machine. `connections` opens the file and translates forks,
-`appending` writes, `planning` and `reading` read, `waking` tells of other processes, `ledger` and
-`upkeep` do what they say, `failures` turns sqlite3's errors into ours.
+`appending` writes, `planning` and `reading` read, `bookkeeping` notices what is damaged, `waking`
+tells of other processes, `ledger` and `upkeep` do what they say, `failures` turns sqlite3's errors
+into ours.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import sqlite3
 
 from tidings import settings
 from tidings.errors import HistoryPruned, InvalidSetting, shorten
-from tidings.event import Event
 from tidings.store.base import Batch, Put, Reading, Store
 from tidings.store.sqlite import ledger
 from tidings.store.sqlite.appending import DuplicateKeys, append_batches, restore_events
+from tidings.store.sqlite.bookkeeping import agreed_numbers, kept_types
 from tidings.store.sqlite.connections import Connections
-from tidings.store.sqlite.statements import SQL
 from tidings.store.sqlite.waking import Waker
 
 TYPE_CHECKING = False
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from tidings.event import Event
     from tidings.store.base import Bin, Count, LedgerRecord, Summary, TypeCount
     from tidings.store.query import Query
+    from tidings.store.sqlite.bookkeeping import Numbers
 
 __all__ = ["SQLiteStore"]
 
@@ -91,7 +93,7 @@ class SQLiteStore(Store):
     def append_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
         self._ensure_open()
         try:
-            results = self._append(batches, look_up=_repeats_ids(batches))
+            results = self._append(batches, look_up=_must_look_up(batches))
         except DuplicateKeys:
             results = self._append(batches, look_up=True)
         return results
@@ -141,22 +143,23 @@ class SQLiteStore(Store):
         return Reading(pages(self._connections, query), start)
 
     def latest(self, type: str | None = None) -> Event | None:
-        statement, values = ("latest", ()) if type is None else ("latest_of_type", (type,))
-        row = self._row(SQL[statement], values)
-        return None if row is None else Event.from_record(row)
-
-    def head(self) -> int:
-        return self._number("head")
-
-    def first(self) -> int:
-        return self._number("pruned") + 1
-
-    def types(self) -> list[TypeCount]:
-        from tidings.store.base import TypeCount
+        from tidings.store.sqlite.reading import latest
 
         self._ensure_open()
-        with self._connections.reading() as connection:
-            return [TypeCount(*row) for row in connection.execute(SQL["types"])]
+        with self._connections.snapshot() as connection:
+            return latest(connection, type)
+
+    def head(self) -> int:
+        return self._numbers().head
+
+    def first(self) -> int:
+        return self._numbers().pruned + 1
+
+    def types(self) -> list[TypeCount]:
+        self._ensure_open()
+        with self._connections.snapshot() as connection:
+            agreed_numbers(connection)
+            return kept_types(connection)
 
     def count(self, query: Query) -> Count:
         from tidings.store.sqlite.overviews import count
@@ -222,7 +225,7 @@ class SQLiteStore(Store):
 
     def get(self, key: str) -> LedgerRecord | None:
         self._ensure_open()
-        with self._connections.reading() as connection:
+        with self._connections.snapshot() as connection:
             return ledger.get(connection, key)
 
     def put(self, key: str, value: Any, expected: int | None = None) -> int:
@@ -238,7 +241,7 @@ class SQLiteStore(Store):
 
     def keys(self, prefix: str = "") -> list[str]:
         self._ensure_open()
-        with self._connections.reading() as connection:
+        with self._connections.snapshot() as connection:
             return ledger.keys(connection, prefix)
 
     # Its end --------------------------------------------------------------------------------------
@@ -248,18 +251,19 @@ class SQLiteStore(Store):
         self._waker.close()
         self._connections.close()
 
-    def _number(self, statement: str) -> int:
-        row = self._row(SQL[statement], ())
-        return 0 if row is None else int(row[0])
-
-    def _row(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _numbers(self) -> Numbers:
         self._ensure_open()
         with self._connections.reading() as connection:
-            row: tuple[Any, ...] | None = connection.execute(statement, values).fetchone()
-            return row
+            return agreed_numbers(connection)
 
 
-def _repeats_ids(batches: Sequence[Batch]) -> bool:
-    """Whether an id stands twice in what is to be appended."""
+def _must_look_up(batches: Sequence[Batch]) -> bool:
+    """Whether ids must be known before anything is decided.
+
+    They must where something is expected, because an event sent again never breaks that; and where
+    an id stands twice.
+    """
+    if any(batch.expected_version is not None or batch.put for batch in batches):
+        return True
     keys = [event.record[1] for batch in batches for event in batch.events]
     return len(keys) > 1 and len(set(keys)) < len(keys)

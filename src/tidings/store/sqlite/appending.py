@@ -8,6 +8,8 @@ caller commits. It does not open transactions or translate errors.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from operator import itemgetter
 
 from tidings.errors import IdConflict, InvalidEvent, TidingsError, VersionConflict
 from tidings.event import Event
@@ -20,11 +22,18 @@ from tidings.record import (
     RECORDED,
     TYPE,
     VERSION,
-    checksum_of,
     differing_fields,
+    placed,
 )
 from tidings.store.base import CORRELATION, Summary
 from tidings.store.sqlite import ledger
+from tidings.store.sqlite.bookkeeping import (
+    checked,
+    checksum,
+    count_type,
+    numbers,
+    put_numbers,
+)
 from tidings.store.sqlite.statements import SQL
 from tidings.store.summarize import fold_aggregate, fold_correlation
 from tidings.timestamps import now_instant
@@ -80,7 +89,8 @@ def append_batches(
 
 def summary_of(row: tuple[Any, ...]) -> Summary:
     """A row of `summaries` as what it stands for."""
-    return Summary(row[0] or CORRELATION, *row[1:])
+    kind, *values = checked(row, f"the summary of {row[0] or CORRELATION}/{row[1]}")
+    return Summary(kind or CORRELATION, *values)
 
 
 def restore_events(connection: sqlite3.Connection, events: Iterable[Event]) -> int:
@@ -92,6 +102,9 @@ def restore_events(connection: sqlite3.Connection, events: Iterable[Event]) -> i
         appending.write()
     except sqlite3.IntegrityError:
         raise InvalidEvent("id", "", "of an event to restore is in the store already") from None
+    if appending.left_out:
+        known = numbers(connection)
+        put_numbers(connection, known._replace(gaps=known.gaps + appending.left_out))
     return len(appending.rows)
 
 
@@ -100,7 +113,8 @@ class _Appending:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.head: int = connection.execute(SQL["head"]).fetchone()[0]
+        self.head = numbers(connection).head
+        self.left_out = 0
         self.recorded = now_instant()
         self.rows: list[Record] = []
         self.known: dict[bytes, Record] = {}
@@ -128,11 +142,11 @@ class _Appending:
         if aggregate is not None and fresh:
             self._expect(aggregate, batch.expected_version)
         puts = ledger.checked(self.connection, batch.put) if batch.put else ()
-        placed = [Event.from_record(record) for record in self._placed(fresh)]
+        stored = list(map(Event.from_record, self._placed(fresh)))
         for key, value in puts:
             ledger.write(self.connection, key, value)
-        if len(placed) == len(batch.events):
-            return placed
+        if len(stored) == len(batch.events):
+            return stored
         return [Event.from_record(self.known[event.record[KEY]]) for event in batch.events]
 
     def place(self, event: Event) -> None:
@@ -142,9 +156,10 @@ class _Appending:
             raise InvalidEvent(
                 "position", record[POSITION], f"must lie past the head, {self.head}, to be restored"
             )
+        self._ensure_version_rises(record)
         recorded = self.recorded if record[RECORDED] is None else record[RECORDED]
-        placed = (*record[:RECORDED], recorded, None)
-        self.rows.append((*placed[:-1], checksum_of(placed)))
+        self.rows.append(placed(record, record[POSITION], record[VERSION], recorded))
+        self.left_out += record[POSITION] - self.head - 1
         self.head = record[POSITION]
 
     def write(self) -> None:
@@ -156,18 +171,17 @@ class _Appending:
             connection.execute(SQL["insert_event"], self.rows[0])
         else:
             connection.executemany(SQL["insert_event"], self.rows)
-        types: dict[str, list[int]] = {}
+        types = list(map(itemgetter(TYPE), self.rows))
+        newest = dict(zip(types, map(itemgetter(POSITION), self.rows), strict=True))
+        for name, count in Counter(types).items():
+            count_type(connection, name, count, newest[name])
         for row in self.rows:
-            counted = types.setdefault(row[TYPE], [0, 0])
-            counted[0] += 1
-            counted[1] = row[POSITION]
             if row[AGGREGATE_ID] is not None or row[CORRELATION_ID] is not None:
                 self._summarize(row)
-        for name, (count, position) in types.items():
-            connection.execute(SQL["count_type"], (name, count, position))
         for (kind, _), summary in self.summaries.items():
             if summary is not None:
-                connection.execute(SQL["put_summary"], (kind, *summary[1:]))
+                row = kind, *summary[1:]
+                connection.execute(SQL["put_summary"], (*row, checksum(*row)))
 
     def _fresh(self, events: Sequence[Event]) -> list[Event]:
         """The events whose ids are new; the others must say what is kept under theirs."""
@@ -189,6 +203,17 @@ class _Appending:
         if expected != actual:
             raise VersionConflict("/".join(aggregate), expected or 0, actual)
 
+    def _ensure_version_rises(self, record: Record) -> None:
+        """Refuse a version that the aggregate has passed; pruned ones may be missing."""
+        if record[AGGREGATE_ID] is None:
+            return
+        aggregate = record[AGGREGATE_TYPE], record[AGGREGATE_ID]
+        before = self._version(aggregate)
+        if record[VERSION] is None or record[VERSION] <= before:
+            rule = f"must lie past {before}, where its aggregate stands, to be restored"
+            raise InvalidEvent("version", record[VERSION], rule)
+        self.versions[aggregate] = record[VERSION]
+
     def _version(self, aggregate: tuple[str, str]) -> int:
         version = self.versions.get(aggregate)
         if version is None:
@@ -208,9 +233,7 @@ class _Appending:
             else:
                 aggregate = record[AGGREGATE_TYPE], record[AGGREGATE_ID]
                 version = self.versions[aggregate] = self._version(aggregate) + 1
-            said_before, said_after = record[KEY:VERSION], record[VERSION + 1 : RECORDED]
-            placed = (position, *said_before, version, *said_after, recorded)
-            rows.append((*placed, checksum_of((*placed, None))))
+            rows.append(placed(record, position, version, recorded))
         self.head = position
         self.rows.extend(rows)
         if self.looked_up:

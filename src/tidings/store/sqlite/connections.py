@@ -11,17 +11,20 @@ import os
 import sqlite3
 import time
 import weakref
-from contextlib import contextmanager
 from threading import Condition, Lock
 
 from tidings.errors import NetworkFileSystem, StoreClosed, StoreLocked, StoreUnavailable
 from tidings.filesystems import network_file_system
+from tidings.store.sqlite.durable_files import make_directories
 from tidings.store.sqlite.failures import Translated
 from tidings.store.sqlite.schema import prepare
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tidings.store.sqlite.transactions import (
+    Looking,
+    Snapshot,
+    Transaction,
+    Watching,
+    Writing,
+)
 
 __all__ = ["Connections"]
 
@@ -57,58 +60,30 @@ class Connections:
         self._borrowed = 0
         self._file: tuple[int, int] | None = None
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Writing:
         """The one connection that writes, to oneself; not in a transaction yet.
 
         Raises:
-            StoreLocked: another thread kept it past the deadline.
-            StoreUnavailable: it cannot be opened.
+            StoreLocked: when entered, another thread kept it past the deadline.
+            StoreUnavailable: when entered, it cannot be opened.
         """
-        if not self._write_lock.acquire(timeout=self.deadline):
-            raise StoreLocked(
-                f"{self.path} was kept by another thread for {self.deadline:g} s; try again"
-            )
-        try:
-            yield self._opened_writer()
-        finally:
-            self._write_lock.release()
+        return Writing(self)
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Transaction:
         """A write transaction: committed at the end, rolled back on any error."""
-        with self.writing() as connection, Translated(self.path, self.deadline) as translated:
-            # IMMEDIATE takes the write lock first: a transaction that reads and only then writes
-            # is refused at once when another one wrote in between, whatever the deadline.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                translated.committing = True
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        return Transaction(self)
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Looking:
         """A connection that only reads; returned to the pool afterwards."""
-        with Translated(self.path, self.deadline):
-            connection = self._borrow()
-            try:
-                yield connection
-            finally:
-                self._give_back(connection)
+        return Looking(self)
 
-    @contextmanager
-    def watching(self) -> Iterator[sqlite3.Connection]:
+    def snapshot(self) -> Snapshot:
+        """As `reading`, with all statements seeing the same state; to be left soon."""
+        return Snapshot(self)
+
+    def watching(self) -> Watching:
         """The one connection that looks for changes; the same again and again."""
-        with Translated(self.path, self.deadline), self._state:
-            if self._closed:
-                raise StoreClosed(f"{self.path} is closed; open the store again")
-            if self._watcher is None:
-                self._watcher = self._open()
-            yield self._watcher
+        return Watching(self)
 
     def stop_watching(self) -> None:
         """Close the connection that looks for changes."""
@@ -149,11 +124,69 @@ class Connections:
             # A read of another thread outlasted our patience: its locks were carried across.
             self._closed = True
 
+    # Taking one, and giving it back; for `transactions` -------------------------------------------
+
+    def take_writer(self) -> sqlite3.Connection:
+        """The one connection that writes, once nobody else has it."""
+        if not self._write_lock.acquire(timeout=self.deadline):
+            raise StoreLocked(
+                f"{self.path} was kept by another thread for {self.deadline:g} s; try again"
+            )
+        try:
+            return self._opened_writer()
+        except BaseException:
+            self._write_lock.release()
+            raise
+
+    def give_back_writer(self) -> None:
+        """Let the next one write."""
+        self._write_lock.release()
+
+    def borrow(self) -> sqlite3.Connection:
+        """A connection that reads, of those kept or a new one."""
+        with self._state:
+            self._ensure_open()
+            self._ensure_in_place()
+            self._borrowed += 1
+            if self._readers:
+                return self._readers.pop()
+        try:
+            return self._open()
+        except BaseException:
+            self._lower_borrowed()
+            raise
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """Keep a connection that reads for the next one."""
+        with self._state:
+            if self._closed or len(self._readers) >= _KEPT_READERS:
+                connection.close()
+            else:
+                self._readers.append(connection)
+        self._lower_borrowed()
+
+    def take_watcher(self) -> sqlite3.Connection:
+        """The one connection that looks for changes; none can be opened or closed meanwhile."""
+        self._state.acquire()
+        try:
+            self._ensure_open()
+            if self._watcher is None:
+                self._watcher = self._open()
+            else:
+                self._ensure_in_place()
+        except BaseException:
+            self._state.release()
+            raise
+        return self._watcher
+
+    def give_back_watcher(self) -> None:
+        """Let connections be opened and closed again."""
+        self._state.release()
+
     # Opening --------------------------------------------------------------------------------------
 
     def _opened_writer(self) -> sqlite3.Connection:
-        if self._closed:
-            raise StoreClosed(f"{self.path} is closed; open the store again")
+        self._ensure_open()
         if self._writer is None:
             with Translated(self.path, self.deadline):
                 self._writer = self._open()
@@ -161,8 +194,14 @@ class Connections:
             self._ensure_in_place()
         return self._writer
 
+    def _ensure_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.path} is closed; open the store again")
+
     def _ensure_in_place(self) -> None:
-        """Refuse to write to a file that no path leads to: nobody would find the events again."""
+        """Refuse a file that the path no longer leads to: nobody would find the events again."""
+        if self._file is None:
+            return
         try:
             found = os.stat(self.path)
         except OSError:
@@ -173,26 +212,6 @@ class Connections:
                 f"start this process again"
             )
 
-    def _borrow(self) -> sqlite3.Connection:
-        with self._state:
-            if self._closed:
-                raise StoreClosed(f"{self.path} is closed; open the store again")
-            self._borrowed += 1
-            if self._readers:
-                return self._readers.pop()
-        try:
-            return self._open()
-        except BaseException:
-            self._lower_borrowed()
-            raise
-
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self._closed or len(self._readers) >= _KEPT_READERS:
-            connection.close()
-        else:
-            self._readers.append(connection)
-        self._lower_borrowed()
-
     def _lower_borrowed(self) -> None:
         with self._state:
             self._borrowed -= 1
@@ -200,6 +219,7 @@ class Connections:
 
     def _open(self) -> sqlite3.Connection:
         self._make_directory()
+        self._ensure_in_place()
         connection = sqlite3.connect(
             self.path,
             timeout=self.deadline,
@@ -213,6 +233,7 @@ class Connections:
             # On macOS only this makes an fsync reach the disk; elsewhere it changes nothing.
             connection.execute("PRAGMA fullfsync=1")
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+            connection.execute("PRAGMA cell_size_check=1")  # notices more of what is damaged
         except BaseException:
             connection.close()
             raise
@@ -230,7 +251,7 @@ class Connections:
                 f"set TIDINGS_URL or TIDINGS_HOME to a local disk"
             )
         try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            make_directories(directory)
         except OSError as error:
             raise StoreUnavailable(
                 f"{directory} cannot be made ({error.strerror}); set TIDINGS_HOME or TIDINGS_URL"

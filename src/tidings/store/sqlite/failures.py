@@ -5,9 +5,11 @@ Each message names the file and what to do next.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 from tidings.errors import (
+    InvalidQuery,
     NotAStore,
     OutcomeUnknown,
     StoreClosed,
@@ -60,12 +62,20 @@ class Translated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, sqlite3.Error):
+        # sqlite3 fails to decode its own message where that quotes a damaged schema.
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             raise translate(error, self.path, self.deadline, committing=self.committing) from error
+        if isinstance(error, UnicodeEncodeError | OverflowError):
+            # What is written was checked before; only what is looked for can be unsayable.
+            raise InvalidQuery(f"no event can have what was asked for: {error}") from None
 
 
 def translate(
-    error: sqlite3.Error, path: str, deadline: float, *, committing: bool = False
+    error: sqlite3.Error | UnicodeDecodeError,
+    path: str,
+    deadline: float,
+    *,
+    committing: bool = False,
 ) -> TidingsError:
     """Our error for one of sqlite3's."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -80,7 +90,7 @@ def translate(
 
 
 def _by_code(
-    code: int, error: sqlite3.Error, path: str, deadline: float, *, committing: bool
+    code: int, error: Exception, path: str, deadline: float, *, committing: bool
 ) -> TidingsError:
     if code in (_BUSY, _LOCKED):
         return StoreLocked(
@@ -88,6 +98,8 @@ def _by_code(
         )
     if code == _FULL:
         return StoreFull(f"{path}: the disk or quota is full; free space, then try again")
+    if code == _CANTOPEN and os.path.isdir(path):
+        return NotAStore(f"{path} is a directory; set TIDINGS_URL to a file in it")
     if code in (_READONLY, _PERM, _AUTH, _CANTOPEN):
         return StoreReadOnly(
             f"{path} cannot be opened for writing ({error}); check the rights of the file and its "
@@ -106,5 +118,5 @@ def _by_code(
     return StoreUnavailable(f"{path}: {error}; check the disk and its file system")
 
 
-def _damaged(path: str, error: sqlite3.Error) -> str:
+def _damaged(path: str, error: Exception) -> str:
     return f"{path} is damaged ({error}); run `tidings check`, then restore a backup"

@@ -11,22 +11,29 @@ from json import loads
 
 from tidings.store.base import LedgerRecord
 from tidings.store.ledger import checked_key, checked_prefix, checked_puts, expect_revision
+from tidings.store.sqlite.bookkeeping import checked as checked_row
+from tidings.store.sqlite.bookkeeping import checksum, damaged, numbers, put_numbers
 from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+    from typing import Any
 
     from tidings.store.base import Put
 
-__all__ = ["checked", "delete", "get", "keys", "write"]
+__all__ = ["checked", "delete", "ensure_all_there", "get", "keys", "write"]
 
 
 def get(connection: sqlite3.Connection, key: str) -> LedgerRecord | None:
     """The record under a key."""
     row = connection.execute(SQL["ledger_get"], (checked_key(key),)).fetchone()
-    return None if row is None else LedgerRecord(row[0], row[1], loads(row[2]))
+    if row is None:
+        ensure_all_there(connection)
+        return None
+    _, revision, text = _checked(row)
+    return LedgerRecord(key, revision, loads(text))
 
 
 def checked(connection: sqlite3.Connection, puts: Sequence[Put]) -> list[tuple[str, str]]:
@@ -36,23 +43,44 @@ def checked(connection: sqlite3.Connection, puts: Sequence[Put]) -> list[tuple[s
 
 def write(connection: sqlite3.Connection, key: str, value: str) -> int:
     """Write a record that `checked` let pass; returns its new revision."""
-    connection.execute(SQL["next_revision"])
-    revision = int(connection.execute(SQL["newest_revision"]).fetchone()[0])
-    connection.execute(SQL["ledger_put"], (key, revision, value))
+    known = numbers(connection)
+    revision = known.revision + 1
+    records = known.records + (_revision(connection, key) == 0)
+    put_numbers(connection, known._replace(revision=revision, records=records))
+    connection.execute(SQL["ledger_put"], (key, revision, value, checksum(key, revision, value)))
     return revision
 
 
 def delete(connection: sqlite3.Connection, key: str, expected: int | None) -> bool:
     """Remove a record."""
     expect_revision(checked_key(key), expected, _revision(connection, key))
-    return connection.execute(SQL["ledger_delete"], (key,)).rowcount > 0
+    if connection.execute(SQL["ledger_delete"], (key,)).rowcount == 0:
+        return False
+    known = numbers(connection)
+    put_numbers(connection, known._replace(records=known.records - 1))
+    return True
 
 
 def keys(connection: sqlite3.Connection, prefix: str) -> list[str]:
     """The keys that start with a prefix."""
-    return [row[0] for row in connection.execute(SQL["ledger_keys"], (checked_prefix(prefix),))]
+    rows = connection.execute(SQL["ledger_keys"], (checked_prefix(prefix),))
+    found = [_checked(row)[0] for row in rows]
+    ensure_all_there(connection)
+    return found
 
 
 def _revision(connection: sqlite3.Connection, key: str) -> int:
-    row = connection.execute(SQL["ledger_revision"], (key,)).fetchone()
-    return 0 if row is None else int(row[0])
+    row = connection.execute(SQL["ledger_get"], (key,)).fetchone()
+    return 0 if row is None else int(_checked(row)[1])
+
+
+def ensure_all_there(connection: sqlite3.Connection) -> None:
+    """Refuse to say that a record is not there when the ledger has fewer than were written."""
+    (there,) = connection.execute(SQL["ledger_count"]).fetchone()
+    written = numbers(connection).records
+    if there != written:
+        raise damaged(f"the ledger has {there} records, and {written} were written")
+
+
+def _checked(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return checked_row(row, f"ledger record {row[0]!r}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tidings.errors import InvalidQuery, shorten
 from tidings.store.base import CORRELATION, SCAN_LIMIT, Bin, Count
 from tidings.store.sqlite.appending import summary_of
+from tidings.store.sqlite.bookkeeping import agreed_numbers, damaged, kept_types, numbers
 from tidings.store.sqlite.planning import matching_types, plan
-from tidings.store.sqlite.reading import pages, time_bounds
+from tidings.store.sqlite.reading import pages, time_bounds, type_names
 from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
@@ -25,15 +26,16 @@ _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 def count(connections: Connections, query: Query) -> Count:
     """How many events match."""
-    with connections.reading() as connection:
+    with connections.snapshot() as connection:
         low, high = _bounds(connection, query)
-        types = connection.execute(SQL["types"]).fetchall()
-        found = plan(query, [row[0] for row in types])
+        types = kept_types(connection)
+        names = [known.type for known in types]
+        found = plan(query, names)
         whole = query.after == 0 and query.before is None
         named = [name for name, _ in query.conditions()]
         if whole and query.exclude is None and named in ([], ["types"]):
-            wanted = matching_types(query.types or ("*",), [row[0] for row in types])
-            total = sum(row[1] for row in types if row[0] in set(wanted))
+            wanted = set(matching_types(query.types or ("*",), names))
+            total = sum(known.count for known in types if known.type in wanted)
             return _limited(query, total, exact=True)
         if not found.remaining:
             select = found.select("count(*)", low, high)
@@ -82,17 +84,22 @@ def _histogram_rows(
             since = _EARLIEST if query.since is None else query.since
             until = _LATEST if query.until is None else query.until
             values = (interval, interval, interval, since, until)
-            return connection.execute(SQL["histogram_of_all"], values).fetchall()
+            return _sound(connection.execute(SQL["histogram_of_all"], values).fetchall())
         low, high = _bounds(connection, query)
-        found = plan(query, [row[0] for row in connection.execute(SQL["types"])])
+        found = plan(query, type_names(connection, query))
         # The remainder is made positive for times before 1970.
         select = found.select(
             "instant - ((instant % ?) + ?) % ? AS start, status, count(*)", low, high
         )
-        return connection.execute(
-            f"{select.sql} GROUP BY start, status",
-            (interval, interval, interval, *select.values),
-        ).fetchall()
+        values = (interval, interval, interval, *select.values)
+        rows = connection.execute(f"{select.sql} GROUP BY start, status", values).fetchall()
+        return _sound(rows)
+
+
+def _sound(rows: list[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
+    if not all(type(start) is int and type(status) is str for start, status, _ in rows):
+        raise damaged("an event happened at no moment, or has no outcome")
+    return rows
 
 
 def _by_time_alone(query: Query) -> bool:
@@ -103,15 +110,15 @@ def _by_time_alone(query: Query) -> bool:
 
 def _bounds(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:
     """The positions between which a query's events lie."""
-    head = connection.execute(SQL["head"]).fetchone()[0]
+    head = agreed_numbers(connection).head
     high = head if query.before is None else min(head, query.before - 1)
     return time_bounds(connection, query, query.after + 1, high)
 
 
 def summaries(connections: Connections, kind: str, query: Query) -> list[Summary]:
     """One page of aggregates of a type, or of correlations."""
-    with connections.reading() as connection:
-        pruned = connection.execute(SQL["pruned"]).fetchone()[0]
+    with connections.snapshot() as connection:
+        pruned = numbers(connection).pruned
         sql, values = _summaries_statement("" if kind == CORRELATION else kind, query, pruned)
         return [summary_of(row) for row in connection.execute(sql, values)]
 

@@ -55,17 +55,24 @@ class Plan:
     """How to find a query's events.
 
     Attributes:
+        driver: the name of the condition that indexes answer; none where the log itself is read.
         driving: conditions an index answers, each in order of position; what matches any of them is
             looked at. Empty where the log itself is read.
         remaining: what must hold besides.
         verify: whether SQL finds too much (payload keys) and Python must look again.
     """
 
-    __slots__ = ("driving", "remaining", "verify")
+    __slots__ = ("driver", "driving", "remaining", "verify")
 
     def __init__(
-        self, driving: list[Condition], remaining: list[Condition], *, verify: bool
+        self,
+        driver: str | None,
+        driving: list[Condition],
+        remaining: list[Condition],
+        *,
+        verify: bool,
     ) -> None:
+        self.driver = driver
         self.driving = driving
         self.remaining = remaining
         self.verify = verify
@@ -74,6 +81,11 @@ class Plan:
     def exact(self) -> bool:
         """Whether one look at an index, or at the log, finds what is wanted and nothing else."""
         return not self.remaining and len(self.driving) <= 1
+
+    @property
+    def everything(self) -> bool:
+        """Whether every event is wanted."""
+        return not self.driving and not self.remaining
 
     def select(self, what: str, low: int, high: int) -> Condition:
         """A SELECT of what is wanted between two positions, both included."""
@@ -86,6 +98,15 @@ class Plan:
             parts += [*self.driving, Condition("position BETWEEN ? AND ?", low, high)]
         where = _joined(" AND ", parts)
         return Condition(f"SELECT {what} FROM {source} WHERE {where.sql}", *where.values)  # noqa: S608 - fixed fragments
+
+    def dangling(self, low: int, high: int) -> Condition:
+        """A SELECT that counts the positions indexes give where there is no event."""
+        given = _given(self.driving, low, high)
+        return Condition(
+            f"SELECT count(*) FROM ({given.sql}) "  # noqa: S608 - fixed fragments
+            "WHERE position NOT IN (SELECT position FROM events)",
+            *given.values,
+        )
 
 
 def plan(query: Query, known_types: Sequence[str]) -> Plan:
@@ -107,7 +128,7 @@ def plan(query: Query, known_types: Sequence[str]) -> Plan:
     if query.exclude is not None:
         verify = verify or bool(query.exclude.payload)
         remaining += _exclusions(query.exclude)
-    return Plan(driving, remaining, verify=verify)
+    return Plan(driver, driving, remaining, verify=verify)
 
 
 def matching_types(patterns: Sequence[str], known_types: Sequence[str]) -> list[str]:
@@ -200,6 +221,12 @@ def _has_id(event_id: str) -> Condition:
 
 def _within(driving: list[Condition], low: int, high: int) -> Condition:
     """That the position is among those the indexes give."""
+    given = _given(driving, low, high)
+    return Condition(f"position IN ({given.sql})", *given.values)
+
+
+def _given(driving: list[Condition], low: int, high: int) -> Condition:
+    """A SELECT of the positions the indexes give."""
     parts = [
         Condition(
             f"SELECT position FROM {condition.source} WHERE {condition.sql} "  # noqa: S608 - fixed fragments
@@ -210,8 +237,7 @@ def _within(driving: list[Condition], low: int, high: int) -> Condition:
         )
         for condition in driving
     ]
-    merged = _joined(" UNION ALL ", parts, brackets=False)
-    return Condition(f"position IN ({merged.sql})", *merged.values)
+    return _joined(" UNION ALL ", parts, brackets=False)
 
 
 def _joined(word: str, conditions: list[Condition], *, brackets: bool = True) -> Condition:

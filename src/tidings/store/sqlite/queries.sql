@@ -1,15 +1,19 @@
 -- Named statements of the SQLite backend; `statements.py` reads them. Filters are composed in
 -- `planning.py` from fixed fragments with bound values.
 
--- name: head
--- The newest position ever kept, also when everything was pruned.
-SELECT max(ifnull((SELECT max(position) FROM events), 0), value) FROM meta WHERE name = 'pruned'
+-- name: numbers
+-- The newest position in the log, and what the store knows of itself.
+SELECT ifnull((SELECT max(position) FROM events), 0), pruned, gaps, revision, records, checksum
+FROM numbers
 
--- name: pruned
-SELECT value FROM meta WHERE name = 'pruned'
+-- name: agreed_numbers
+-- The same after what the counts by type say in all.
+SELECT (SELECT ifnull(sum(count), 0) FROM types), (SELECT ifnull(max(last_position), 0) FROM types),
+    ifnull((SELECT max(position) FROM events), 0), pruned, gaps, revision, records, checksum
+FROM numbers
 
--- name: set_pruned
-UPDATE meta SET value = max(value, ?) WHERE name = 'pruned'
+-- name: put_numbers
+UPDATE numbers SET pruned = ?, gaps = ?, revision = ?, records = ?, checksum = ?
 
 -- name: insert_event
 INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -24,51 +28,52 @@ SELECT * FROM events ORDER BY position DESC LIMIT 1
 SELECT * FROM events INDEXED BY events_by_type WHERE type = ? ORDER BY position DESC LIMIT 1
 
 -- name: types
-SELECT type, count, last_position FROM types ORDER BY type
+-- With what the newest event of each says itself.
+SELECT type, count, last_position,
+    (SELECT type FROM events WHERE position = last_position)
+FROM types ORDER BY type
+
+-- name: type
+SELECT last_position FROM types WHERE type = ?
 
 -- name: count_type
 INSERT INTO types VALUES (?, ?, ?)
 ON CONFLICT (type) DO UPDATE SET count = count + excluded.count, last_position = excluded.last_position
+    WHERE last_position < excluded.last_position
+
+-- name: discount_type
+UPDATE types SET count = count - ?2 WHERE type = ?1
 
 -- name: summary
 SELECT * FROM summaries WHERE kind = ? AND id = ?
 
 -- name: put_summary
-INSERT INTO summaries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO summaries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, id) DO UPDATE SET
     project = excluded.project, state = excluded.state, status = excluded.status,
     version = excluded.version, successes = excluded.successes, failures = excluded.failures,
     last_position = excluded.last_position, last_instant = excluded.last_instant,
-    last_type = excluded.last_type, correlation_id = excluded.correlation_id
+    last_type = excluded.last_type, correlation_id = excluded.correlation_id,
+    checksum = excluded.checksum
+
+-- name: ledger_count
+SELECT count(*) FROM ledger
 
 -- name: ledger_get
-SELECT key, revision, value FROM ledger WHERE key = ?
-
--- name: ledger_revision
-SELECT revision FROM ledger WHERE key = ?
-
--- name: next_revision
-UPDATE meta SET value = value + 1 WHERE name = 'revision'
-
--- name: newest_revision
-SELECT value FROM meta WHERE name = 'revision'
+SELECT * FROM ledger WHERE key = ?
 
 -- name: ledger_put
-INSERT INTO ledger VALUES (?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, value = excluded.value
+REPLACE INTO ledger VALUES (?, ?, ?, ?)
 
 -- name: ledger_delete
 DELETE FROM ledger WHERE key = ?
 
 -- name: ledger_keys
 -- substr and not LIKE: a prefix may hold % and _, and letters must match as they are.
-SELECT key FROM ledger WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key
+SELECT * FROM ledger WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key
 
 -- name: pruned_types
 SELECT type, count(*) FROM events WHERE position <= ? GROUP BY type
-
--- name: discount_type
-UPDATE types SET count = count - ?2 WHERE type = ?1
 
 -- name: drop_empty_types
 DELETE FROM types WHERE count <= 0
@@ -82,12 +87,18 @@ DELETE FROM summaries WHERE kind = '' AND last_position <= ?
 -- name: redact_event
 UPDATE events SET payload = NULL, checksum = ? WHERE position = ?
 
+-- name: all_summaries
+SELECT * FROM summaries
+
+-- name: all_ledger
+SELECT * FROM ledger
+
 -- name: miscounted_types
--- Types whose kept count is not what is there.
-SELECT ifnull(kept.type, there.type), ifnull(kept.count, 0), ifnull(there.count, 0)
-FROM (SELECT type, count(*) AS count FROM events GROUP BY type) AS there
+-- Types whose kept count, or newest position, is not what is there.
+SELECT there.type, ifnull(kept.count, 0), there.count
+FROM (SELECT type, count(*) AS count, max(position) AS newest FROM events GROUP BY type) AS there
 LEFT JOIN types AS kept ON kept.type = there.type
-WHERE kept.count IS NOT there.count
+WHERE kept.count IS NOT there.count OR kept.last_position IS NOT there.newest
 UNION ALL
 SELECT kept.type, kept.count, 0
 FROM types AS kept
@@ -124,6 +135,9 @@ SELECT min(position) FROM events
 
 -- name: event_at
 SELECT * FROM events WHERE position = ?
+
+-- name: count_between
+SELECT count(*) FROM events NOT INDEXED WHERE position BETWEEN ? AND ?
 
 -- name: everything
 SELECT * FROM events NOT INDEXED ORDER BY position

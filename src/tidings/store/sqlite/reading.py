@@ -6,10 +6,18 @@ snapshot open while its reader thinks, because an old snapshot keeps the WAL fro
 
 from __future__ import annotations
 
+from tidings.errors import HistoryPruned
 from tidings.event import Event
-from tidings.record import PAYLOAD, POSITION
+from tidings.record import PAYLOAD, POSITION, TYPE
 from tidings.store.base import SCAN_LIMIT, Page
+from tidings.store.sqlite.bookkeeping import agreed_numbers, damaged, kept_types
 from tidings.store.sqlite.planning import plan
+from tidings.store.sqlite.soundness import (
+    ensure_asked_for,
+    ensure_sound,
+    ensure_there,
+    ensure_whole,
+)
 from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
@@ -19,10 +27,11 @@ if TYPE_CHECKING:
 
     from tidings.record import Record
     from tidings.store.query import Query
+    from tidings.store.sqlite.bookkeeping import Numbers
     from tidings.store.sqlite.connections import Connections
     from tidings.store.sqlite.planning import Condition, Plan
 
-__all__ = ["pages", "time_bounds"]
+__all__ = ["latest", "pages", "time_bounds", "type_names"]
 
 _FIRST_PAGE = 64
 _LARGEST_PAGE = 2048
@@ -70,11 +79,11 @@ class _Reader:
         self.done = query.limit == 0
 
     def next_page(self) -> Page:
-        with self.connections.reading() as connection:
-            # The head is read before the events: all up to it are then there to be seen.
-            top = min(self.high, connection.execute(SQL["head"]).fetchone()[0])
-            known_types = [row[0] for row in connection.execute(SQL["types"])]
-            found = plan(self.query, known_types)
+        with self.connections.snapshot() as connection:
+            known = agreed_numbers(connection)
+            self._ensure_left(known)
+            top = min(self.high, known.head)
+            found = plan(self.query, type_names(connection, self.query))
             if self.end is None:
                 top = self._narrow(connection, top)
             if self.low > top:
@@ -82,7 +91,26 @@ class _Reader:
             size = self.page_size if self.left is None else min(self.page_size, self.left)
             first, last = self._span(connection, found, top, size)
             rows = self._rows(connection, found, first, last, size)
-        return self._page(found, rows, first, last, top, full=len(rows) == size)
+            first, last = self._looked_at(rows, first, last, size)
+            ensure_sound(rows)
+            if found.driver is not None:
+                ensure_asked_for(rows, found.driver, self.query)
+                ensure_there(connection, found, first, last)
+            elif not known.gaps:
+                ensure_whole(connection, found, rows, max(first, known.pruned + 1), last)
+        return self._page(found, rows, first, last, top)
+
+    def _looked_at(self, rows: list[Record], first: int, last: int, size: int) -> tuple[int, int]:
+        """The positions that were looked at: a full page ends before the others."""
+        if len(rows) < size:
+            return first, last
+        end = rows[-1][POSITION]
+        return (end, last) if self.query.backwards else (first, end)
+
+    def _ensure_left(self, known: Numbers) -> None:
+        """Tell a reader on its way forwards that what comes next was pruned meanwhile."""
+        if 1 < self.low <= known.pruned and not self.query.backwards:
+            raise HistoryPruned(self.low - 1, known.pruned + 1)
 
     def _narrow(self, connection: sqlite3.Connection, top: int) -> int:
         """At the start, leave out positions whose events cannot be of the time asked for."""
@@ -116,14 +144,8 @@ class _Reader:
             f"{select.sql} ORDER BY position {direction} LIMIT ?", (*select.values, size)
         ).fetchall()
 
-    def _page(
-        self, found: Plan, rows: list[Record], first: int, last: int, top: int, *, full: bool
-    ) -> Page:
+    def _page(self, found: Plan, rows: list[Record], first: int, last: int, top: int) -> Page:
         """Turn rows into a page and remember what is left to look at."""
-        if full:
-            first, last = (
-                (rows[-1][POSITION], last) if self.query.backwards else (first, rows[-1][POSITION])
-            )
         self._adapt(rows)
         events = list(map(Event.from_record, rows))
         if found.verify:
@@ -156,6 +178,28 @@ class _Reader:
             characters = sum(len(row[PAYLOAD] or "") for row in rows) + len(rows)
             fitting = _PAGE_CHARACTERS * len(rows) // characters
             self.page_size = max(1, min(fitting, self.page_size * 4, _LARGEST_PAGE))
+
+
+def latest(connection: sqlite3.Connection, type: str | None) -> Event | None:
+    """The newest event, of one type if given."""
+    if type is None:
+        known = agreed_numbers(connection)
+        kept = (known.head,) if known.head > known.pruned else None
+        row = connection.execute(SQL["latest"]).fetchone()
+    else:
+        kept = connection.execute(SQL["type"], (type,)).fetchone()
+        row = connection.execute(SQL["latest_of_type"], (type,)).fetchone()
+    if (row and (row[POSITION],)) != kept or (row and type not in (None, row[TYPE])):
+        raise damaged("the newest event is missing")
+    if row is None:
+        return None
+    ensure_sound([row])
+    return Event.from_record(row)
+
+
+def type_names(connection: sqlite3.Connection, query: Query) -> list[str]:
+    """The types that occur, where the query asks for any; see `plan`."""
+    return [known.type for known in kept_types(connection)] if query.types else []
 
 
 def time_bounds(

@@ -47,6 +47,8 @@ def prepare(connection: sqlite3.Connection, path: str, deadline: float) -> None:
     if not _is_current(connection, path):
         _switch_to_wal(connection, deadline)
         _migrate(connection, path)
+    elif connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        _switch_to_wal(connection, deadline)  # a backup that was put in place
 
 
 def _is_current(connection: sqlite3.Connection, path: str) -> bool:
@@ -55,7 +57,9 @@ def _is_current(connection: sqlite3.Connection, path: str) -> bool:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID:
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables or version or application:
+        # Once more: another process may just have made the tables, and the mark with them.
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        if application != APPLICATION_ID and (tables or version or application):
             raise NotAStore(
                 f"{path} is a database, but not one of Tidings; set TIDINGS_URL to another file"
             )

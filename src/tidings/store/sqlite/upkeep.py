@@ -9,14 +9,25 @@ import os
 import sqlite3
 import time
 
-from tidings.errors import StoreLocked, StoreUnavailable, TidingsError
-from tidings.record import CHECKSUM, PAYLOAD, POSITION, checksum_of
+from tidings.errors import StoreDamaged, StoreLocked, StoreUnavailable, TidingsError
+from tidings.event import Event
+from tidings.record import PAYLOAD, POSITION, checksum_of
+from tidings.store.sqlite.bookkeeping import (
+    agreed_numbers,
+    checked,
+    put_numbers,
+)
+from tidings.store.sqlite.durable_files import make_directories, sync
 from tidings.store.sqlite.failures import Translated
+from tidings.store.sqlite.ledger import ensure_all_there
 from tidings.store.sqlite.reading import pages
+from tidings.store.sqlite.soundness import ensure_sound
 from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidings.store.query import Query
     from tidings.store.sqlite.connections import Connections
 
@@ -33,7 +44,7 @@ def backup(connections: Connections, path: str) -> None:
     target = os.path.abspath(path)
     unfinished = f"{target}.{os.getpid()}.tmp"
     try:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make_directories(os.path.dirname(target))
         with connections.reading() as source, Translated(target, connections.deadline):
             copy = sqlite3.connect(unfinished, isolation_level=None)
             try:
@@ -42,9 +53,9 @@ def backup(connections: Connections, path: str) -> None:
                 copy.execute("PRAGMA journal_mode=DELETE")
             finally:
                 copy.close()
-        _make_durable(unfinished)
+        sync(unfinished)
         os.replace(unfinished, target)
-        _make_durable(os.path.dirname(target))
+        sync(os.path.dirname(target))
     except OSError as error:
         raise StoreUnavailable(f"backup to {target} failed: {error.strerror}") from error
     finally:
@@ -57,18 +68,19 @@ def prune(connections: Connections, through: int) -> int:
     removed = 0
     while True:
         with connections.transaction() as connection:
-            head = connection.execute(SQL["head"]).fetchone()[0]
-            done = connection.execute(SQL["pruned"]).fetchone()[0]
-            oldest = connection.execute(SQL["oldest"]).fetchone()[0] or head
-            goal = min(through, head)
-            upto = min(goal, max(done, oldest - 1) + _PRUNED_AT_ONCE)
-            if upto <= done:
+            known = agreed_numbers(connection)
+            oldest = connection.execute(SQL["oldest"]).fetchone()[0] or known.head
+            goal = min(through, known.head)
+            upto = min(goal, max(known.pruned, oldest - 1) + _PRUNED_AT_ONCE)
+            if upto <= known.pruned:
                 return removed
-            connection.execute(SQL["set_pruned"], (upto,))
             for name, count in connection.execute(SQL["pruned_types"], (upto,)).fetchall():
                 connection.execute(SQL["discount_type"], (name, count))
             connection.execute(SQL["drop_empty_types"])
-            removed += connection.execute(SQL["delete_events"], (upto,)).rowcount
+            deleted = connection.execute(SQL["delete_events"], (upto,)).rowcount
+            passed_over = upto - known.pruned - deleted
+            put_numbers(connection, known._replace(pruned=upto, gaps=known.gaps - passed_over))
+            removed += deleted
             connection.execute(SQL["delete_pruned_correlations"], (upto,))
 
 
@@ -87,7 +99,7 @@ def redact(connections: Connections, query: Query) -> int:
 def check(connections: Connections) -> list[str]:
     """What is wrong with the store."""
     try:
-        with connections.reading() as connection:
+        with connections.snapshot() as connection:
             problems = [
                 f"SQLite: {row[0]}"
                 for row in connection.execute("PRAGMA integrity_check")
@@ -105,6 +117,7 @@ def _redact(connections: Connections, positions: list[int]) -> int:
             record = connection.execute(SQL["event_at"], (position,)).fetchone()
             if record is None or record[PAYLOAD] is None:
                 continue
+            Event.from_record(record).verify()  # or a new checksum would hide the damage
             emptied = (*record[:PAYLOAD], None, *record[PAYLOAD + 1 :])
             connection.execute(SQL["redact_event"], (checksum_of(emptied), position))
             redacted += 1
@@ -128,30 +141,38 @@ def _empty_wal(connections: Connections) -> None:
 
 
 def _contradictions(connection: sqlite3.Connection) -> list[str]:
-    problems = [
-        f"the event at position {record[POSITION]} differs from its checksum"
-        for record in connection.execute(SQL["everything"])
-        if record[CHECKSUM] != checksum_of(record)
-    ]
+    problems = [*_differing_events(connection), *_differing_rows(connection)]
     for name, kept, found in connection.execute(SQL["miscounted_types"]):
         problems.append(f"type {name!r} is counted as {kept}, and there are {found}")
     for kind, name, found, kept in connection.execute(SQL["misplaced_aggregates"]):
         problems.append(f"{kind}/{name} is at version {found}, and its summary says {kept}")
     for kind, name, version, count in connection.execute(SQL["repeated_versions"]):
         problems.append(f"{kind}/{name} has {count} events of version {version}")
-    pruned = connection.execute(SQL["pruned"]).fetchone()[0]
-    oldest = connection.execute(SQL["oldest"]).fetchone()[0]
-    if oldest is not None and oldest <= pruned:
-        problems.append(f"position {oldest} is there, though all up to {pruned} were pruned")
     if len(problems) > _SHOWN_PROBLEMS:
         left_out = len(problems) - _SHOWN_PROBLEMS
         problems[_SHOWN_PROBLEMS:] = [f"… and {left_out} more like these"]
     return problems
 
 
-def _make_durable(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _differing_events(connection: sqlite3.Connection) -> Iterator[str]:
+    for record in connection.execute(SQL["everything"]):
+        try:
+            ensure_sound([record])
+            Event.from_record(record).verify()
+        except (sqlite3.DatabaseError, StoreDamaged):
+            yield f"the event at position {record[POSITION]} differs from its checksum"
+
+
+def _differing_rows(connection: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong in the rows outside of the log."""
+    for statement in ("all_summaries", "all_ledger"):
+        for row in connection.execute(SQL[statement]):
+            try:
+                checked(row, f"the row of {row[:2]!r} in {statement.removeprefix('all_')}")
+            except sqlite3.DatabaseError as error:
+                yield str(error)
+    for agree in (agreed_numbers, ensure_all_there):
+        try:
+            agree(connection)
+        except sqlite3.DatabaseError as error:
+            yield str(error)

@@ -14,10 +14,12 @@ import weakref
 from threading import Condition, Thread
 
 from tidings.errors import StoreClosed, TidingsError
-from tidings.store.sqlite.statements import SQL
+from tidings.store.sqlite.bookkeeping import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+
     from tidings.store.sqlite.connections import Connections
 
 __all__ = ["Waker"]
@@ -74,7 +76,7 @@ class Waker:
 
     def tell(self, head: int) -> None:
         """Wake those who wait, at once: this process moved the head itself."""
-        if self._waiting:
+        if self._thread is not None:
             self._move_to(head)
 
     def close(self) -> None:
@@ -104,7 +106,7 @@ class Waker:
             self._head = -1
             self._thread = Thread(target=self._poll, name="tidings-waker", daemon=True)
             self._thread.start()
-            self._moved.wait_for(self._has_looked)
+        self._moved.wait_for(self._has_looked)
 
     def _has_looked(self) -> bool:
         return self._head >= 0 or self._failure is not None or self._closed
@@ -150,16 +152,18 @@ class _Look:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._connection: sqlite3.Connection | None = None
         self._version = -1
 
     def changed_head(self) -> int | None:
         """The head if the file changed since the last look, else none."""
         with self._connections.watching() as connection:
             version = connection.execute("PRAGMA data_version").fetchone()[0]
-            if version == self._version:
+            # The number means something on one connection only, and a fork brings a new one.
+            if connection is self._connection and version == self._version:
                 return None
-            self._version = version
-            return int(connection.execute(SQL["head"]).fetchone()[0])
+            self._connection, self._version = connection, version
+            return numbers(connection).head
 
     def close(self) -> None:
         self._connections.stop_watching()

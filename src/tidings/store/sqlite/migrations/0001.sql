@@ -62,6 +62,7 @@ CREATE TABLE summaries (
     first_type     TEXT NOT NULL,
     last_type      TEXT NOT NULL,
     correlation_id TEXT,
+    checksum       INTEGER NOT NULL,
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
@@ -72,13 +73,18 @@ CREATE INDEX summaries_by_correlation ON summaries (correlation_id, kind, first_
 CREATE TABLE ledger (
     key      TEXT PRIMARY KEY,
     revision INTEGER NOT NULL,
-    value    TEXT NOT NULL
+    value    TEXT NOT NULL,
+    checksum INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- pruned: the last position that was pruned away. revision: the newest one of the ledger.
-CREATE TABLE meta (
-    name  TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) WITHOUT ROWID;
+-- The one row of what the store knows of itself; `bookkeeping.py` says what each is.
+CREATE TABLE numbers (
+    pruned   INTEGER NOT NULL,
+    gaps     INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    records  INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+);
 
-INSERT INTO meta (name, value) VALUES ('pruned', 0), ('revision', 0);
+-- The last is the checksum of the others.
+INSERT INTO numbers VALUES (0, 0, 0, 0, 4262593620);

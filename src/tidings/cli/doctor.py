@@ -1,0 +1,183 @@
+"""`tidings doctor`: whether Tidings can work here, and the remedy where it cannot.
+
+It looks and measures; beside what any command makes on its first use (the store, its directory) it
+leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import perf_counter
+from typing import NamedTuple
+
+from tidings import settings
+from tidings.cli.command import Command
+from tidings.cli.exit_codes import DONE, NO
+from tidings.cli.help import version
+from tidings.cli.opening import opened
+from tidings.cli.show import Display, printable
+from tidings.errors import TidingsError
+from tidings.filesystems import network_file_system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from tidings.bus import Bus
+    from tidings.cli.command import Given
+
+__all__ = ["COMMANDS"]
+
+_LITTLE_SPACE = 256 * 1024 * 1024
+_SETTINGS: tuple[tuple[str, Callable[[], Any]], ...] = (
+    ("TIDINGS_HOME", settings.home),
+    ("TIDINGS_URL", settings.default_url),
+    ("TIDINGS_SPOOL", settings.spool_directory),
+    ("TIDINGS_DEADLINE", settings.deadline),
+    ("TIDINGS_MAX_PAYLOAD", settings.max_payload),
+    ("TIDINGS_STATE_DIR", settings.state_directory),
+    ("TIDINGS_SCHEMA_CHECK", settings.schema_check),
+)
+
+
+class _Finding(NamedTuple):
+    """One thing looked at: what it is, whether it is well, what was found, and what to do."""
+
+    about: str
+    well: bool
+    found: str
+    remedy: str = ""
+
+
+def _doctor(given: Given) -> int:
+    display = Display(given, live=True)
+    well = True
+    for finding in _findings(given):
+        well = well and finding.well
+        display.record(finding._asdict(), _words(display, finding))
+    return DONE if well else NO
+
+
+def _findings(given: Given) -> Iterator[_Finding]:
+    yield _Finding("tidings", True, f"{version()}, Python {sys.version.split()[0]}")
+    yield from map(_setting, _SETTINGS)
+    try:
+        with opened(given) as bus:
+            yield _store(bus)
+            yield _spool(bus)
+    except TidingsError as error:
+        yield _Finding("store", False, str(error))
+    for directory in dict.fromkeys((settings.home(), settings.spool_directory())):
+        yield from _place(directory)
+    yield _surroundings()
+
+
+def _setting(setting: tuple[str, Callable[[], Any]]) -> _Finding:
+    name, read = setting
+    origin = "set" if os.environ.get(name) else "default"
+    try:
+        value = read()
+    except TidingsError as error:
+        return _Finding(name, False, str(error), f"set {name} to what it may be, or unset it")
+    return _Finding(name, True, f"{'nothing' if value is None else value} ({origin})")
+
+
+def _store(bus: Bus) -> _Finding:
+    start = perf_counter()
+    try:
+        facts = bus.store.describe()
+    except TidingsError as error:
+        return _Finding("store", False, str(error), "until then events wait in the spool")
+    took = (perf_counter() - start) * 1000
+    said = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return _Finding("store", True, f"{said}; answered in {took:.1f} ms")
+
+
+def _spool(bus: Bus) -> _Finding:
+    try:
+        waiting = bus.spool.waiting()
+    except TidingsError as error:
+        return _Finding("spool", False, str(error))
+    found = f"{waiting:,} events wait in {bus.spool.directory}"
+    return _Finding("spool", True, found, "tidings collect moves them" if waiting else "")
+
+
+def _place(directory: str) -> Iterator[_Finding]:
+    there = directory
+    while not os.path.isdir(there) and os.path.dirname(there) != there:
+        there = os.path.dirname(there)
+    yield _file_system(directory)
+    yield _space(directory, there)
+    yield _durable_write(directory, there)
+
+
+def _file_system(directory: str) -> _Finding:
+    kind = network_file_system(directory)
+    if kind is None:
+        return _Finding("file system", True, f"{directory} is local, as far as the mounts tell")
+    return _Finding(
+        "file system",
+        True,
+        f"{directory} is shared ({kind}): good for a spool, not for SQLite",
+        "let TIDINGS_URL name a store on a local disk",
+    )
+
+
+def _space(directory: str, there: str) -> _Finding:
+    try:
+        facts = os.statvfs(there)
+    except OSError as error:
+        return _Finding("disk space", False, f"{directory}: {error}")
+    free = facts.f_bavail * facts.f_frsize
+    full = free < _LITTLE_SPACE or (facts.f_files > 0 and facts.f_favail == 0)
+    found = f"{free / 1e9:.1f} GB and {facts.f_favail:,} files free for {directory}"
+    remedy = "free space, or move TIDINGS_HOME; prune removes old events" if full else ""
+    return _Finding("disk space", not full, found, remedy)
+
+
+def _durable_write(directory: str, there: str) -> _Finding:
+    path = os.path.join(there, f".tidings-doctor-{os.getpid()}")
+    start = perf_counter()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(path)
+    except OSError as error:
+        remedy = "check the rights of the directory, or move TIDINGS_HOME or TIDINGS_SPOOL"
+        return _Finding("durable write", False, f"{directory}: {error}", remedy)
+    took = (perf_counter() - start) * 1000
+    return _Finding("durable write", True, f"{took:.1f} ms in {there}")
+
+
+def _surroundings() -> _Finding:
+    from tidings.context import current
+
+    context = current()
+    belongs = f", events belong to {context.correlation_id}" if context.correlation_id else ""
+    return _Finding("surroundings", True, f"{context.source}{belongs}")
+
+
+def _words(display: Display, finding: _Finding) -> str:
+    mark = (
+        display.painted("well", "success") if finding.well else display.painted("BAD ", "failure")
+    )
+    remedy = f"; {finding.remedy}" if finding.remedy else ""
+    return f"{mark}  {finding.about:<20} {printable(finding.found + remedy)}"
+
+
+COMMANDS = (
+    Command(
+        "doctor",
+        "say whether Tidings can work here, and what to do where not",
+        (),
+        (),
+        _doctor,
+        details="Exits with 1 where something is bad.",
+    ),
+)

@@ -1,7 +1,7 @@
 """The event types every catalog knows from the start.
 
-Only data: what each type says and which payload keys its readers may expect. `catalog` looks them up
-and adds what users register. The first five are those of scitex-events 0.1.7, with its keys.
+Only data: what each type says and which payload keys its readers may expect. `catalog` looks them
+up and adds what users register. The first five are those of scitex-events 0.1.7, with its keys.
 """
 
 from __future__ import annotations
@@ -53,9 +53,13 @@ _SYSTEM = {
 
 _RUN = {
     "run.started": ("`tidings run` started a command", "command"),
+    "run.signaled": (
+        "A command under `tidings run` was asked to end and lives on",
+        "command signal started_at duration tail",
+    ),
     "run.completed": (
         "A command under `tidings run` ended (duration in seconds, max_rss in bytes)",
-        "command exit_code signal duration max_rss tail",
+        "command exit_code signal started_at duration max_rss tail",
     ),
 }
 

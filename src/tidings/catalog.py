@@ -125,7 +125,7 @@ class Catalog:
         """
         from copy import deepcopy
 
-        record = self._ledger.get(_PREFIX + name) if len(name) <= _LONGEST_NAME else None
+        record = self._ledger.get(_PREFIX + name) if _can_be_registered(name) else None
         if record is None and name not in BUILT_IN:
             return {}
         registered = {} if record is None else record.value
@@ -150,13 +150,24 @@ class Catalog:
                 the payload and the rule.
             MissingExtra: in strict mode, the type has a schema and the extra is not installed.
         """
+        self.check_all([event], mode)
+
+    def check_all(self, events: Iterable[Event], mode: str) -> None:
+        """As `check`, for each event; costs next to nothing where no type is registered.
+
+        Raises:
+            SchemaViolation, MissingExtra: as for `check`, for the first that does not fit.
+        """
         if mode == "off":
             return
         now = monotonic()
         if now >= self._fresh_until:
             self._look_again(now)
-        if event.type in self._registered:
-            self._check_registered(event, mode)
+        registered = self._registered
+        if registered:
+            for event in events:
+                if event.type in registered:
+                    self._check_registered(event, mode)
 
     def _check_registered(self, event: Event, mode: str) -> None:
         schema = self._schema_of(event.type)
@@ -164,16 +175,17 @@ class Catalog:
             return
         try:
             violation = schema.violation(event.payload)
-        except MissingExtra as error:
+        except MissingExtra as missing:
             if mode == "strict":
                 raise
-            self._warn(event.type, "", f"payloads of type {event.type!r} are not checked: {error}")
+            message = f"payloads of type {event.type!r} are not checked: {missing}"
+            self._warn(event.type, "", message)
             return
         if violation is not None:
-            error = SchemaViolation(violation.field, violation.value, violation.rule)
+            refusal = SchemaViolation(violation.field, violation.value, violation.rule)
             if mode == "strict":
-                raise error
-            self._warn(event.type, violation.broken, f"{error} (said once; the event is kept)")
+                raise refusal
+            self._warn(event.type, violation.broken, f"{refusal} (said once; the event is kept)")
 
     def _registered_names(self) -> frozenset[str]:
         return frozenset(key[len(_PREFIX) :] for key in self._ledger.keys(_PREFIX))
@@ -209,7 +221,14 @@ class Catalog:
     def _warn(self, name: str, broken: str, message: str) -> None:
         if (name, broken) not in self._warned:
             self._warned.add((name, broken))
-            warnings.warn(message, SchemaWarning, stacklevel=4)
+            warnings.warn(message, SchemaWarning, stacklevel=5)
+
+
+def _can_be_registered(name: str) -> bool:
+    try:
+        return len(checked_name("type", name)) <= _LONGEST_NAME
+    except InvalidEvent:
+        return False
 
 
 def _prepared(name: str, entry: dict[str, Any]) -> PayloadSchema | None:
@@ -236,11 +255,12 @@ def _checked_entry(
         raise InvalidSetting(
             f"what is said of type {shorten(name)} cannot be kept: {error}"
         ) from None
+    entry: dict[str, Any] = loads(text)
     if schema is not None:
         from tidings.json_schema import ensure_schema
 
-        ensure_schema(name, schema)
-    return loads(text)  # type: ignore[no-any-return]  # it is the object made above
+        ensure_schema(name, entry.get("schema", schema))
+    return entry
 
 
 def _checked_keys(name: str, payload_keys: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The event envelope: a small dict of id, kind, payload and timestamp, as services pass it around.
 
-Keeps: an envelope that became an event comes back unchanged (`to_event`, `from_event`), and promise 5
-(bad input gets a clear error). It does not publish; `Bus.publish` does.
+Keeps: an envelope that became an event comes back unchanged (`to_event`, `from_event`), and
+promise 5 (bad input gets a clear error). It does not publish; `Bus.publish` does.
 """
 
 from __future__ import annotations

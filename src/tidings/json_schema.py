@@ -2,8 +2,10 @@
 
 The one place that knows the library `jsonschema` (the extra `schema`), which is loaded only where a
 type has a schema. Keeps: a schema never reaches the network, and a payload that cannot be checked
-counts as one that does not fit. `format` is an annotation, as in JSON Schema 2020-12, and not
-checked. It does not know which type has which schema; `catalog` does.
+counts as one that does not fit. It does not bound how long a check takes: a `pattern` that
+backtracks without end holds up its emits, so who registers types must be trusted that far.
+`format` is an annotation, as in JSON Schema 2020-12, and not checked. Which type has which schema
+`catalog` knows.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PayloadSchema", "Violation", "ensure_schema"]
 
 _SHOWN_MESSAGE = 200
-"""Characters of the library's message that are passed on; it repeats what may be a whole payload."""
+"""Characters of the library's message that go on; it repeats what may be a whole payload."""
 
 
 class Violation(NamedTuple):
@@ -77,7 +79,7 @@ class PayloadSchema:
         self._schema = schema
         self._validator: Validator | None = None
 
-    def violation(self, payload: object) -> Violation | None:
+    def violation(self, payload: Any) -> Violation | None:
         """Where the payload does not fit, at the place that tells most; none where it fits.
 
         Raises:
@@ -89,14 +91,16 @@ class PayloadSchema:
         from referencing.exceptions import Unresolvable
 
         try:
-            error = best_match(self._ready().iter_errors(payload))
+            found = best_match(self._ready().iter_errors(payload))
         except InvalidSetting as unusable:
             return self._unchecked(payload, str(unusable))
         except Unresolvable as unresolved:
             return self._unchecked(payload, f"it refers to {shorten(unresolved.ref)} outside of it")
         except RecursionError:
             return self._unchecked(payload, "it refers to itself without end, or is too deep")
-        return None if error is None else self._violation(error)
+        except Exception as error:  # noqa: BLE001 - a stranger's schema may trip the library anywhere
+            return self._unchecked(payload, f"{type(error).__name__}, {shorten(str(error))}")
+        return None if found is None else self._violation(found)
 
     def _ready(self) -> Validator:
         if self._validator is None:
@@ -134,10 +138,10 @@ def _library() -> ModuleType | None:
 
 def _validator_class(name: str, schema: dict[str, Any]) -> type[Validator]:
     from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
+    from jsonschema.validators import Draft202012Validator
 
     dialect = schema.get("$schema", "")
-    known = validator_for(schema, default=None) if isinstance(dialect, str) else None
+    known = _known_dialect(schema) if isinstance(dialect, str) else None
     if dialect != "" and known is None:
         raise InvalidSetting(
             f"the schema of type {shorten(name)} is in a dialect that is not known, "
@@ -146,11 +150,20 @@ def _validator_class(name: str, schema: dict[str, Any]) -> type[Validator]:
     validator_class = known or Draft202012Validator
     try:
         validator_class.check_schema(schema)
-    except (SchemaError, RecursionError) as error:
-        where = getattr(error, "json_path", "$")
-        message = getattr(error, "message", "nested too deeply")
-        raise InvalidSetting(
-            f"the schema of type {shorten(name)} is no JSON Schema: at {where}, "
-            f"{message[:_SHOWN_MESSAGE]}"
-        ) from None
+    except SchemaError as error:
+        raise _no_schema(name, f"at {error.json_path}, {error.message[:_SHOWN_MESSAGE]}") from None
+    except RecursionError:
+        raise _no_schema(name, "it is nested too deeply") from None
+    except OverflowError as error:  # a pattern such as `a{99999999999}`
+        raise _no_schema(name, str(error)) from None
     return validator_class
+
+
+def _known_dialect(schema: dict[str, Any]) -> type[Validator] | None:
+    from jsonschema.validators import validator_for
+
+    return validator_for(schema, default=None)  # type: ignore[arg-type]  # any default is taken
+
+
+def _no_schema(name: str, reason: str) -> InvalidSetting:
+    return InvalidSetting(f"the schema of type {shorten(name)} is no JSON Schema: {reason}")

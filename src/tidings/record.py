@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Record: TypeAlias = tuple[Any, ...]
 
-__all__ = ["checksum_of", "differing_fields", "said"]
+__all__ = ["checksum_of", "differing_fields", "placed", "said"]
 
 _NONE = "\x1e"
 _NO_CHECKSUM = -1
@@ -95,6 +95,13 @@ def checksum_of(record: Record) -> int:
         return crc32("\x1f".join(texts).encode())
     except TypeError:
         return _NO_CHECKSUM
+
+
+def placed(record: Record, position: int, version: int | None, recorded: int) -> Record:
+    """What a store keeps: the record at the place it was given, and the checksum over that."""
+    before, after = record[KEY:VERSION], record[VERSION + 1 : RECORDED]
+    row = (position, *before, version, *after, recorded, None)
+    return (*row[:CHECKSUM], checksum_of(row))
 
 
 def said(record: Record) -> Record:

@@ -15,7 +15,8 @@ def write_subject(aggregate_type: str, aggregate_id: str) -> str:
     """An aggregate as one text.
 
     Args:
-        aggregate_type: the kind of thing; a slash in it is written as `%2F`, a percent sign as `%25`.
+        aggregate_type: the kind of thing; a slash in it is written as `%2F`, a percent sign as
+            `%25`.
         aggregate_id: the thing; written as it is, slashes included.
 
     >>> write_subject("adapter", "adapter-1"), write_subject("a/b", "c/d")

@@ -1,12 +1,14 @@
 """CloudEvents 1.0: events as structured JSON, as HTTP headers and body, and as batches.
 
 Keeps: every event comes back as it was, with its place, and a foreign event loses nothing (unknown
-attributes are kept as extensions). Our own code, because the SDK has no batches and guesses the mode
-by headers. It opens no connections. Sources: CloudEvents 1.0.2, its JSON format and HTTP binding.
+attributes are kept as extensions). Our own code, because the SDK has no batches and guesses the
+mode by headers. It opens no connections. Sources: CloudEvents 1.0.2, its JSON format and HTTP
+binding.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from json import loads
 from typing import Any
 
@@ -14,11 +16,11 @@ from tidings.cloudevents.attributes import event_of, exact_of, write_attributes
 from tidings.cloudevents.data import BINARY_MARK, Content
 from tidings.cloudevents.headers import read_headers, write_headers
 from tidings.errors import InvalidEvent
-from tidings.fields import encode_json
+from tidings.fields import MAX_PAYLOAD_BYTES, encode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tidings.event import Event
 
@@ -56,8 +58,12 @@ def to_cloudevent(event: Event) -> dict[str, Any]:
     return {**write_attributes(event, content, as_headers=False), **content.members()}
 
 
-def from_cloudevent(message: Mapping[str, Any]) -> Event:
+def from_cloudevent(message: Mapping[str, Any], *, max_payload: int = MAX_PAYLOAD_BYTES) -> Event:
     """The event that the JSON object of a CloudEvent says.
+
+    Args:
+        message: the object.
+        max_payload: the bound on the payload as JSON (bytes).
 
     Raises:
         InvalidEvent: it is no CloudEvent 1.0; the error names the attribute.
@@ -68,14 +74,14 @@ def from_cloudevent(message: Mapping[str, Any]) -> Event:
     >>> event.status, event.extensions
     ('failure', {'shard': 3})
     """
-    if not isinstance(message, dict):
+    if not isinstance(message, Mapping):
         raise InvalidEvent("CloudEvent", message, "must be a JSON object")
     media_type = message.get("datacontenttype")
     if media_type is not None and not isinstance(media_type, str):
         raise InvalidEvent("datacontenttype", media_type, "must be a string")
     content = Content.of_members(message, media_type)
-    data = ("data", BINARY_MARK)
-    return event_of({k: value for k, value in message.items() if k not in data}, content)
+    attributes = {name: message[name] for name in message if name not in ("data", BINARY_MARK)}
+    return event_of(attributes, content, max_payload)
 
 
 def to_structured(event: Event) -> str:
@@ -83,13 +89,17 @@ def to_structured(event: Event) -> str:
     return encode_json(to_cloudevent(event))
 
 
-def from_structured(text: str | bytes) -> Event:
+def from_structured(text: str | bytes, *, max_payload: int = MAX_PAYLOAD_BYTES) -> Event:
     """The event in one JSON text.
+
+    Args:
+        text: the JSON.
+        max_payload: as for `from_cloudevent`.
 
     Raises:
         InvalidEvent: it is no JSON, or no CloudEvent.
     """
-    return from_cloudevent(_parsed(text))
+    return from_cloudevent(_parsed(text), max_payload=max_payload)
 
 
 def to_batch(events: Iterable[Event]) -> str:
@@ -97,16 +107,28 @@ def to_batch(events: Iterable[Event]) -> str:
     return encode_json([to_cloudevent(event) for event in events])
 
 
-def from_batch(text: str | bytes) -> list[Event]:
+def from_batch(text: str | bytes, *, max_payload: int = MAX_PAYLOAD_BYTES) -> list[Event]:
     """The events in a JSON array.
 
+    Args:
+        text: the JSON.
+        max_payload: as for `from_cloudevent`, for each of them.
+
     Raises:
-        InvalidEvent: it is no JSON array, or one of them is no CloudEvent.
+        InvalidEvent: it is no JSON array, or one of them is no CloudEvent; the error names which,
+            counted from 0, and its attribute, such as `[2].id`.
     """
     messages = _parsed(text)
     if not isinstance(messages, list):
         raise InvalidEvent("batch", messages, "must be a JSON array of CloudEvents")
-    return [from_cloudevent(message) for message in messages]
+    return [_in_batch(place, message, max_payload) for place, message in enumerate(messages)]
+
+
+def _in_batch(place: int, message: Any, max_payload: int) -> Event:
+    try:
+        return from_cloudevent(message, max_payload=max_payload)
+    except InvalidEvent as error:
+        raise InvalidEvent(f"[{place}].{error.field}", error.value, error.rule) from None
 
 
 def to_binary(event: Event) -> tuple[dict[str, str], bytes]:
@@ -121,21 +143,28 @@ def to_binary(event: Event) -> tuple[dict[str, str], bytes]:
     return write_headers(write_attributes(event, content, as_headers=True)), content.body()
 
 
-def from_binary(headers: Mapping[str, str] | Iterable[tuple[str, str]], body: bytes) -> Event:
+def from_binary(
+    headers: Mapping[str, str] | Iterable[tuple[str, str]],
+    body: bytes,
+    *,
+    max_payload: int = MAX_PAYLOAD_BYTES,
+) -> Event:
     """The event in HTTP headers and a body.
 
     Args:
         headers: all headers of the message; those that are no attributes are left alone.
         body: the data.
+        max_payload: as for `from_cloudevent`.
 
     Raises:
-        InvalidEvent: they are no CloudEvent 1.0; the error names the header.
+        InvalidEvent: they are no CloudEvent 1.0; the error names the attribute or header.
     """
     attributes = read_headers(headers)
     kind = exact_of(attributes).get("data")
     if kind not in (None, *_KINDS):
         raise InvalidEvent("tidings.data", kind, f"must be one of {', '.join(_KINDS)}")
-    return event_of(attributes, Content.of_body(body, attributes.get("datacontenttype"), kind))
+    content = Content.of_body(body, attributes.get("datacontenttype"), kind)
+    return event_of(attributes, content, max_payload)
 
 
 def _parsed(text: str | bytes) -> Any:

@@ -6,7 +6,7 @@ in the attribute `tidings`: a JSON object, as ASCII text, with any of
     source      where it is empty or no URI reference
     timestamp   where it is not RFC 3339
     status      "" where a reader would infer another
-    extensions  all of them, where a name, a value or their order does not go as attributes
+    extensions  all of them, where the attributes alone would not give them back as they were
     data        json, text or binary, where a body's media type would say otherwise
 
 Readers that do not know it lose nothing else. Keeps promise 5: what contradicts itself is refused.
@@ -22,7 +22,7 @@ from tidings.cloudevents.data import BINARY_MARK, NONE, Content
 from tidings.cloudevents.headers import canonical
 from tidings.errors import InvalidEvent
 from tidings.event import Event
-from tidings.fields import encode_json
+from tidings.fields import encode_json, moment
 from tidings.outcome import infer_status
 from tidings.record import EXTENSIONS, WRITTEN
 from tidings.subject import read_subject, write_subject
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeAlias
 
-    Value: TypeAlias = str | int | bool
+    Value: TypeAlias = str | int  # a boolean is an int
 
 __all__ = ["event_of", "exact_of", "write_attributes"]
 
@@ -47,21 +47,41 @@ _WORDS = {
     "userid": "user_id",
 }
 _COUNTS = {"position": "position", "aggregateversion": "version"}
+_TIMES = ("time", "recordedat")
 _RESERVED = {
     *_REQUIRED,
     *_WORDS,
     *_COUNTS,
-    *("specversion", "time", "subject", "datacontenttype", "data", BINARY_MARK),
-    *("recordedat", "redacted", "context", _EXACT),
+    *_TIMES,
+    *("specversion", "subject", "datacontenttype", "data", BINARY_MARK),
+    *("redacted", "context", _EXACT),
 }
+_STRINGS = (_RESERVED | {"dataschema"}) - {*_COUNTS, "redacted"}
+_NOT_EMPTY = ("subject", "datacontenttype", "dataschema")
+_ATTRIBUTES = {
+    **{field: name for name, field in (*_WORDS.items(), *_COUNTS.items())},
+    "timestamp": "time",
+    "recorded_at": "recordedat",
+    "aggregate_type": "subject",
+    "aggregate_id": "subject",
+    "payload": "data",
+}
+"""Which attribute an error about a field is about."""
+
 _EXACT_TYPES = {"source": str, "timestamp": str, "status": str, "extensions": dict, "data": str}
 
 _NAME = re.compile(r"[a-z0-9]+")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _LARGEST_INTEGER = 2**31 - 1
+_WHOLE = re.compile(r"[1-9][0-9]{0,18}")
 _RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):\d\d)", re.ASCII
+    r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
+    r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
+_SECONDS = slice(17, 19)
+_LONGEST_OFFSET = 24 * 3600 * 1_000_000
 # Source: RFC 3986, appendix A, as far as its characters go.
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 
@@ -83,28 +103,27 @@ def write_attributes(event: Event, content: Content, *, as_headers: bool) -> dic
         "time": _time(event, exact),
     }
     attributes |= _plain_attributes(event)
-    if (
-        content.media_type is not None
-        and content.kind != NONE
-        or "datacontenttype" in event.extensions
-    ):
+    if content.kind != NONE or "datacontenttype" in event.extensions:
         attributes["datacontenttype"] = content.media_type or "application/json"
+    attributes |= _sayable(event)
     if not event.status and infer_status(event.type, event.payload):
         exact["status"] = ""
     if as_headers and not content.is_plain():
         exact["data"] = content.kind
-    sayable = {**attributes, **_sayable(event)}
-    if _kept_text(sayable, content, as_headers=as_headers) == event.record[EXTENSIONS]:
-        attributes = sayable
-    else:
+    if _kept_text(attributes, content, as_headers=as_headers) != event.record[EXTENSIONS]:
         exact["extensions"] = event.extensions
     if exact:
         attributes[_EXACT] = dumps(exact)
     return attributes
 
 
-def event_of(attributes: Mapping[str, Any], content: Content) -> Event:
+def event_of(attributes: Mapping[str, Any], content: Content, max_payload: int) -> Event:
     """The event that attributes and data say.
+
+    Args:
+        attributes: by name; those that are None count as left out.
+        content: the data.
+        max_payload: the bound on the encoded payload (bytes).
 
     Raises:
         InvalidEvent: an attribute is missing, of the wrong kind, or breaks the rule of its field.
@@ -118,11 +137,21 @@ def event_of(attributes: Mapping[str, Any], content: Content) -> Event:
     fields["payload"] = content.payload()
     fields["timestamp"] = attributes.get("time")
     fields["recorded_at"] = attributes.get("recordedat")
-    fields["redacted"] = _is_true("redacted", attributes.get("redacted"))
+    fields["redacted"] = _is_redacted(attributes.get("redacted"), content)
     fields["context"] = _object("context", attributes.get("context"))
-    fields["extensions"] = exact.get("extensions", _extensions(attributes, content))
+    # The exact ones lay down the order; what someone added on the way comes after them.
+    kept = exact.get("extensions", {})
+    fields["extensions"] = {**kept, **_extensions(attributes, content), **kept}
     fields |= {name: exact[name] for name in ("source", "status") if name in exact}
-    return _with_written(Event.from_dict(fields), exact.get("timestamp"))
+    return _with_written(_event(fields, max_payload), exact.get("timestamp"))
+
+
+def _event(fields: dict[str, Any], max_payload: int) -> Event:
+    try:
+        return Event.from_dict(fields, max_payload=max_payload)
+    except InvalidEvent as error:
+        name = _ATTRIBUTES.get(error.field, error.field)
+        raise InvalidEvent(name, error.value, error.rule) from None
 
 
 def exact_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +178,8 @@ def _source(event: Event, exact: dict[str, Any]) -> str:
 
 def _time(event: Event, exact: dict[str, Any]) -> str:
     written = event.record[WRITTEN]
-    if written is None or _RFC_3339.fullmatch(written):
+    # Few readers know leap seconds; those that do not would refuse the event for one.
+    if written is None or (_RFC_3339.fullmatch(written) and written[_SECONDS] != "60"):
         return event.timestamp
     exact["timestamp"] = written
     return format_instant(event.instant)
@@ -178,7 +208,7 @@ def _plain_attributes(event: Event) -> dict[str, Value]:
 
 
 def _sayable(event: Event) -> dict[str, Value]:
-    """The extensions that CloudEvents can say; a subject only where no aggregate needs it."""
+    """The extensions that CloudEvents can say; a subject only where it is not an aggregate's."""
     free = {"subject"} if event.aggregate_id is None else set()
     return {
         name: value
@@ -188,11 +218,15 @@ def _sayable(event: Event) -> dict[str, Value]:
 
 
 def _is_value(name: str, value: object) -> bool:
-    if isinstance(value, str):
-        return not _FORBIDDEN.search(value)
     if name == "subject":
-        return False
-    return isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _LARGEST_INTEGER)
+        return _is_text(value) and value != "" and read_subject(str(value)) is None
+    if name == "dataschema":
+        return isinstance(value, str) and _URI_REFERENCE.fullmatch(value) is not None
+    return _is_text(value) or (isinstance(value, int) and abs(value) <= _LARGEST_INTEGER)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not _FORBIDDEN.search(value)
 
 
 def _kept_text(
@@ -227,28 +261,46 @@ def _checked(attributes: Mapping[str, Any]) -> dict[str, Any]:
         if not given.get(name):
             raise InvalidEvent(name, given.get(name), "must be given")
     for name, value in given.items():
-        if not _NAME.fullmatch(name):
-            raise InvalidEvent("attribute", name, "must have a name of a–z and 0–9 only")
-        if not isinstance(value, str | int):
-            raise InvalidEvent(name, value, "must be a string, an integer or a boolean")
-        if name in _RESERVED - {*_COUNTS, "redacted"} and not isinstance(value, str):
-            raise InvalidEvent(name, value, "must be a string")
+        _check(name, value)
+    for name in _TIMES:
+        if name in given and not _RFC_3339.fullmatch(given[name].upper()):
+            raise InvalidEvent(name, given[name], "must be RFC 3339, as 2026-01-01T12:00:00Z is")
     return given
+
+
+def _check(name: object, value: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidEvent("attribute", name, "must have a name of a–z and 0–9 only")
+    if name == "data":
+        raise InvalidEvent(name, value, "must not be an attribute; the body is the data")
+    if not isinstance(value, str | int):
+        raise InvalidEvent(name, value, "must be a string, an integer or a boolean")
+    if name in _STRINGS and not isinstance(value, str):
+        raise InvalidEvent(name, value, "must be a string")
+    if name in _NOT_EMPTY and not value:
+        raise InvalidEvent(name, value, "must not be empty")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise InvalidEvent(name, value, "must not contain lone surrogates")
 
 
 def _count(name: str, value: object) -> object:
     """A number; headers, and numbers beyond 32 bits, write it as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value[:20])
-    if isinstance(value, str):
-        raise InvalidEvent(name, value, "must be a whole number")
-    return value
+    if not isinstance(value, str):
+        return value
+    if not _WHOLE.fullmatch(value):
+        raise InvalidEvent(name, value, "must be a whole number from 1 on")
+    return int(value)
 
 
-def _is_true(name: str, value: object) -> bool:
+def _is_redacted(value: object, content: Content) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if value not in (None, True, False, "true", "false"):
-        raise InvalidEvent(name, value, "must be true or false")
-    return value in (True, "true")
+        raise InvalidEvent("redacted", value, "must be true or false")
+    redacted = value in (True, "true")
+    if redacted and content.kind != NONE and content.value != "":
+        raise InvalidEvent("redacted", value, "must not stand beside data")
+    return redacted
 
 
 def _object(name: str, text: str | None) -> dict[str, Any]:
@@ -266,14 +318,15 @@ def _object(name: str, text: str | None) -> dict[str, Any]:
 def _with_written(event: Event, written: str | None) -> Event:
     """The event with its timestamp as its producer wrote it; the instant is that of `time`.
 
-    A time without offset was local where it was written, which may be elsewhere.
+    A time without offset was local where it was written, which may be elsewhere; so it may differ
+    by as much as an offset can.
     """
     if written is None:
         return event
-    try:
-        parse_instant(written)
-    except (ValueError, OverflowError):
-        raise InvalidEvent(f"{_EXACT}.timestamp", written, "must be ISO 8601") from None
+    field = f"{_EXACT}.timestamp"
+    moment(written, field)
+    if abs(parse_instant(written, naive="utc") - event.instant) > _LONGEST_OFFSET:
+        raise InvalidEvent(field, written, f"must be the time that time says, {event.timestamp}")
     record = list(event.record)
-    record[WRITTEN] = written
+    record[WRITTEN] = None if written == format_instant(event.instant) else written
     return Event.from_record(tuple(record))

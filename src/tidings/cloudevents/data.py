@@ -37,11 +37,11 @@ _IMPLIED = {
 
 _CODECS = {"": "utf-8", "utf-8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-1"}
 _CHARSET = re.compile(r';\s*charset="?([^\s;"]*)"?', re.IGNORECASE)
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(
     # Source: RFC 9110, sections 5.6.2 and 8.3.1. As a body's type, application/cloudevents would
     # announce another event format.
-    rf"(?!application/cloudevents){_TOKEN}/{_TOKEN}( *;[ -~]*[!-~])?",
+    rf"(?!application/cloudevents){_WORD}/{_WORD}( *;[ -~]*[!-~])?",
     re.IGNORECASE,
 )
 

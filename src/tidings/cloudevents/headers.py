@@ -1,6 +1,7 @@
 """Attributes of a CloudEvent as HTTP headers `ce-…`, percent-encoded.
 
-Source: HTTP binding 1.0.2, section 3.1.3. It does not know what an attribute means; `attributes` does.
+Source: HTTP binding 1.0.2, section 3.1.3. It does not know what an attribute means; `attributes`
+does.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def canonical(value: str | int | bool) -> str:
+def canonical(value: str | int) -> str:
     """An attribute's value as text. Source: CloudEvents 1.0.2, "Type System"."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -42,7 +43,7 @@ def percent_encode(text: str) -> str:
     return _UNSAFE.sub(lambda unsafe: "".join(f"%{byte:02X}" for byte in unsafe[0].encode()), text)
 
 
-def write_headers(attributes: Mapping[str, str | int | bool]) -> dict[str, str]:
+def write_headers(attributes: Mapping[str, str | int]) -> dict[str, str]:
     """The headers that carry attributes; `datacontenttype` is the Content-Type.
 
     >>> write_headers({"id": "evt 1", "datacontenttype": "text/plain"})

@@ -28,9 +28,9 @@ from tidings.record import (
 from tidings.store.base import CORRELATION, Summary
 from tidings.store.sqlite import ledger
 from tidings.store.sqlite.bookkeeping import (
+    agreed_numbers,
     checked,
     checksum,
-    count_type,
     numbers,
     put_numbers,
 )
@@ -113,7 +113,7 @@ class _Appending:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.head = numbers(connection).head
+        self.head = agreed_numbers(connection).head
         self.left_out = 0
         self.recorded = now_instant()
         self.rows: list[Record] = []
@@ -174,7 +174,7 @@ class _Appending:
         types = list(map(itemgetter(TYPE), self.rows))
         newest = dict(zip(types, map(itemgetter(POSITION), self.rows), strict=True))
         for name, count in Counter(types).items():
-            count_type(connection, name, count, newest[name])
+            connection.execute(SQL["count_type"], (name, count, newest[name]))
         for row in self.rows:
             if row[AGGREGATE_ID] is not None or row[CORRELATION_ID] is not None:
                 self._summarize(row)

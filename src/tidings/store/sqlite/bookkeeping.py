@@ -24,7 +24,6 @@ __all__ = [
     "agreed_numbers",
     "checked",
     "checksum",
-    "count_type",
     "damaged",
     "kept_types",
     "numbers",
@@ -109,10 +108,3 @@ def kept_types(connection: sqlite3.Connection) -> list[TypeCount]:
             raise damaged(f"the count of type {name!r} speaks of an event of type {said!r}")
         types.append(TypeCount(name, count, position))
     return types
-
-
-def count_type(connection: sqlite3.Connection, name: str, count: int, newest: int) -> None:
-    """Count more events of a type, the newest of them at a position."""
-    if connection.execute(SQL["count_type"], (name, count, newest)).rowcount != 1:
-        # To go on would give a position twice.
-        raise damaged(f"type {name!r} was kept past position {newest}, and the log ends before")

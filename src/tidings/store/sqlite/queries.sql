@@ -39,7 +39,6 @@ SELECT last_position FROM types WHERE type = ?
 -- name: count_type
 INSERT INTO types VALUES (?, ?, ?)
 ON CONFLICT (type) DO UPDATE SET count = count + excluded.count, last_position = excluded.last_position
-    WHERE last_position < excluded.last_position
 
 -- name: discount_type
 UPDATE types SET count = count - ?2 WHERE type = ?1

@@ -14,6 +14,7 @@ from tidings.store.sqlite.bookkeeping import agreed_numbers, damaged, kept_types
 from tidings.store.sqlite.planning import plan
 from tidings.store.sqlite.soundness import (
     ensure_asked_for,
+    ensure_in_order,
     ensure_sound,
     ensure_there,
     ensure_whole,
@@ -93,6 +94,7 @@ class _Reader:
             rows = self._rows(connection, found, first, last, size)
             first, last = self._looked_at(rows, first, last, size)
             ensure_sound(rows)
+            ensure_in_order(rows, first, last, backwards=self.query.backwards)
             if found.driver is not None:
                 ensure_asked_for(rows, found.driver, self.query)
                 ensure_there(connection, found, first, last)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tidings.store.query import Query
     from tidings.store.sqlite.planning import Plan
 
-__all__ = ["ensure_asked_for", "ensure_sound", "ensure_there", "ensure_whole"]
+__all__ = ["ensure_asked_for", "ensure_in_order", "ensure_sound", "ensure_there", "ensure_whole"]
 
 _COLUMNS = {
     "causation_id": CAUSATION_ID,
@@ -59,6 +59,14 @@ def ensure_sound(rows: Sequence[Record]) -> None:
         raise damaged("an event has no checksum")
     if not {str, type(None)}.issuperset(map(type, map(itemgetter(PAYLOAD), rows))):
         raise damaged("a payload is no text")
+
+
+def ensure_in_order(rows: Sequence[Record], first: int, last: int, *, backwards: bool) -> None:
+    """Refuse rows that stand twice, in another order, or outside of the positions looked at."""
+    positions = list(map(itemgetter(POSITION), rows))
+    ordered = sorted(set(positions), reverse=backwards)
+    if positions != ordered or (rows and not first <= min(ordered) <= max(ordered) <= last):
+        raise damaged(f"events between positions {first} and {last} are out of order")
 
 
 def ensure_asked_for(rows: Sequence[Record], driver: str, query: Query) -> None:
@@ -91,21 +99,20 @@ def ensure_there(connection: sqlite3.Connection, found: Plan, first: int, last: 
 def ensure_whole(
     connection: sqlite3.Connection, found: Plan, rows: Sequence[Record], first: int, last: int
 ) -> None:
-    """Refuse a part of the log that leaves a position out, or gives one twice.
+    """Refuse a part of the log that leaves a position out.
 
     Args:
         connection: in the snapshot that gave the rows.
         found: how they were found; by no index.
-        rows: what was read.
+        rows: what was read, in order.
         first: the first position that must be there.
         last: the last one.
     """
     if found.everything:
-        there = sorted(map(itemgetter(POSITION), rows)) == list(range(first, last + 1))
+        count = len(rows)
     else:
         (count,) = connection.execute(SQL["count_between"], (first, last)).fetchone()
-        there = count == max(0, last - first + 1)
-    if not there:
+    if count != max(0, last - first + 1):
         raise damaged(f"events between positions {first} and {last} are missing")
 
 

@@ -87,12 +87,18 @@ def prune(connections: Connections, through: int) -> int:
 def redact(connections: Connections, query: Query) -> int:
     """Empty the payloads of the events that match, and overwrite where they were."""
     redacted = 0
-    for page in pages(connections, query):
-        positions = [event.record[POSITION] for event in page.events if not event.redacted]
-        for start in range(0, len(positions), _REDACTED_AT_ONCE):
-            redacted += _redact(connections, positions[start : start + _REDACTED_AT_ONCE])
-    if redacted:
-        _empty_wal(connections)
+    remaining: Query | None = query
+    while remaining is not None:
+        found, remaining = remaining, None
+        for page in pages(connections, found):
+            positions = [event.record[POSITION] for event in page.events if not event.redacted]
+            for start in range(0, len(positions), _REDACTED_AT_ONCE):
+                redacted += _redact(connections, positions[start : start + _REDACTED_AT_ONCE])
+            if not page.complete:
+                # A search for text stops early; a secret must not outlive that.
+                remaining = found.replace(before=page.position)
+    # Also where nothing was left to redact: an earlier call may have got no further than that.
+    _empty_wal(connections)
     return redacted
 
 

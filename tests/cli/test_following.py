@@ -26,6 +26,22 @@ def bus(shell: Shell) -> Iterator[Bus]:
         yield opened
 
 
+TOLD_WHEN_WAITING = """
+from tidings.cli import main
+from tidings.store.sqlite import SQLiteStore
+
+wait = SQLiteStore.wait
+
+def told(*given, **named):
+    print("begun", flush=True)
+    return wait(*given, **named)
+
+SQLiteStore.wait = told
+main()
+"""
+"""A command that says when it waits, and not before."""
+
+
 def types_of(output: bytes) -> list[str]:
     """The types of the events printed."""
     return [json.loads(line)["type"] for line in output.splitlines()]
@@ -123,8 +139,7 @@ def test_wait_wants_to_know_for_what(shell: Shell) -> None:
 
 def test_wait_ends_with_ctrl_c(seat: Any) -> None:
     """Ctrl-C ends a wait with 130."""
-    code = "from tidings.cli import main; print('begun', flush=True); main()"
-    terminal = seat(sys.executable, "-c", code, "wait", "never")
+    terminal = seat(sys.executable, "-c", TOLD_WHEN_WAITING, "wait", "never")
     terminal.until(b"begun")
     terminal.type(b"\x03")
     assert terminal.ended() == 130

@@ -35,9 +35,7 @@ def test_each_migration_leads_to_the_newest(tmp_path: Path, version: int) -> Non
     """A store of any older version becomes what a new one is."""
     old = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
     for step in range(version):
-        old.executescript(
-            (Path(schema.__file__).parent / "migrations" / MIGRATIONS[step]).read_text()
-        )
+        old.executescript(migration(step))
         old.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
         old.execute(f"PRAGMA user_version={step + 1}")
     schema.prepare(old, "old.db", monotonic() + 5)

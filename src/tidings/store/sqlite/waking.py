@@ -85,7 +85,8 @@ class Waker:
             self._closed = True
             thread = self._thread
             self._moved.notify_all()
-        if thread is not None:
+        # Not alive where Ctrl-C came while it was being started; it ends by itself then.
+        if thread is not None and thread.is_alive():
             thread.join()
 
     def after_fork_in_child(self) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from tidings import Bus
 from tidings.errors import (
+    NetworkFileSystem,
     NotAStore,
     StoreDamaged,
     StoreLocked,
@@ -24,7 +25,9 @@ from tidings.errors import (
     StoreUnavailable,
 )
 from tidings.event import Event
+from tidings.filesystems import network_file_system
 from tidings.store import open_store
+from tidings.store.sqlite import connections
 from tidings.store.sqlite.schema import SCHEMA_VERSION
 
 PATIENCE = 60
@@ -33,6 +36,7 @@ EMIT = """
 import json, sys
 from tidings import Bus
 from tidings.event import Event
+from tidings.filesystems import network_file_system
 
 store, spool, payload = sys.argv[1], sys.argv[2], int(sys.argv[3])
 bus = Bus(f"sqlite:///{store}", spool=spool, context=False)
@@ -219,3 +223,17 @@ def test_a_file_that_goes_while_it_is_open(tmp_path: Path, fate: str) -> None:
         assert bus.emit("late").position is None
         assert "moved, deleted or replaced" in str(bus.last_failure)
         assert bus.spool.waiting() == 1
+
+
+def test_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On NFS nothing is opened with SQLite; the event waits in the spool, which works there."""
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/home {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(
+        connections,
+        "network_file_system",
+        lambda path: network_file_system(path, mounts=str(table)),
+    )
+    path = tmp_path / "home" / "events.db"
+    expect(path, NetworkFileSystem, "nfs4", "TIDINGS_URL", "TIDINGS_HOME")
+    assert not path.exists()

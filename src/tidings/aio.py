@@ -12,8 +12,8 @@ import os
 from queue import SimpleQueue
 from threading import Lock, Thread
 
-from tidings.bus import Bus, followed, reading_query
-from tidings.errors import StoreClosed, StoreUnavailable, TidingsError
+from tidings.bus import Bus, followed, has_ended, reading_query
+from tidings.errors import StoreClosed, TidingsError
 from tidings.store.base import Batch
 from tidings.store.query import Query
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tidings.envelope import EventEnvelope
     from tidings.event import Event
-    from tidings.store.base import Page, Reading, Store
+    from tidings.store.base import Store
 
 __all__ = ["AsyncBus"]
 
@@ -96,7 +96,8 @@ class AsyncBus:
 
     async def read(self, query: Query | None = None, **filters: Any) -> AsyncIterator[Event]:
         """Read events by position; as `Bus.read`."""
-        async for page in _pages(await asyncio.to_thread(self.bus.read, query, **filters)):
+        reading = await asyncio.to_thread(self.bus.read, query, **filters)
+        while (page := await asyncio.to_thread(reading.next_page)) is not None:
             for event in page.events:
                 yield event
 
@@ -111,7 +112,7 @@ class AsyncBus:
         try:
             while query.limit is None or seen < query.limit:
                 reading = await asyncio.to_thread(self.store.read, reading_query(query, after))
-                async for page in _pages(reading):
+                while (page := await asyncio.to_thread(reading.next_page)) is not None:
                     for event in page.events:
                         if query.contains is None or query.matches(event):
                             seen += 1
@@ -120,8 +121,8 @@ class AsyncBus:
                             if seen == query.limit:
                                 return
                 after = reading.position
-                left = None if timeout is None else max(0.0, timeout - (loop.time() - last))
-                if not await self._watch.moved_past(after, left):
+                left = None if timeout is None else timeout - (loop.time() - last)
+                if has_ended(query, after, left) or not await self._watch.moved_past(after, left):
                     return
         except StoreClosed:
             if not self._closed:
@@ -167,11 +168,6 @@ class AsyncBus:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-async def _pages(reading: Reading) -> AsyncIterator[Page]:
-    while (page := await asyncio.to_thread(reading.next_page)) is not None:
-        yield page
 
 
 class _Request:
@@ -318,8 +314,8 @@ async def _outcome(future: asyncio.Future[list[Event]]) -> str:
     error = future.exception()
     if error is not None:
         return f"not kept: {error}"
-    positions = [event.position for event in future.result()]
-    return f"kept at position {positions[0]}" if positions else "kept"
+    position = next((event.position for event in future.result()), None)
+    return "kept in the spool" if position is None else f"kept at position {position}"
 
 
 class _Watch:
@@ -350,7 +346,9 @@ class _Watch:
             self._waiting[future] = (position, loop)
             self._ensure_thread()
         try:
-            return await asyncio.wait_for(future, timeout) > position
+            # Not `wait_for`: before Python 3.12 it could swallow a cancellation.
+            async with asyncio.timeout(timeout):
+                return await future > position
         except TimeoutError:
             return False
         finally:
@@ -380,12 +378,10 @@ class _Watch:
                 if self._closed or not self._waiting:
                     self._thread = None
                     return
-                nearest = min(position for position, _ in self._waiting.values())
             try:
-                head = self._store.wait(nearest, _WATCH_SECONDS)
-            except StoreClosed:
-                self._wake(-1, everyone=True)
-            except StoreUnavailable as error:
+                # Past the last head known, so that it does not matter who comes to wait meanwhile.
+                head = self._store.wait(self._head, _WATCH_SECONDS)
+            except TidingsError as error:
                 self._fail(error)
             else:
                 self._wake(head)

@@ -182,7 +182,7 @@ class Bus:
         if payload is None:
             payload = {}
         elif not isinstance(payload, dict):
-            payload = _object(payload)
+            payload = _object("payload", payload)
         context = self._context()
         if context is None:
             return Event(event_type, project, status, payload, source or "local",
@@ -209,13 +209,17 @@ class Bus:
     def _event_of(self, event: Event | Mapping[str, Any]) -> Event:
         if isinstance(event, Event):
             return event
-        fields = dict(event)
+        fields = _object("event", event)
         context = self._context()
         if context is not None:
-            fields.setdefault("source", context.source)
-            fields.setdefault("correlation_id", context.correlation_id)
-            fields.setdefault("causation_id", context.causation_id)
-            fields.setdefault("context", context.fields)
+            fields = {
+                "source": context.source,
+                "correlation_id": context.correlation_id,
+                "causation_id": context.causation_id,
+                "context": context.fields,
+                # As in `Event.from_dict`, none counts as left out.
+                **{k: v for k, v in fields.items() if v is not None or k == "payload"},
+            }
         return Event.from_dict(fields, max_payload=self._max_payload)
 
     def published(self, event: Event | EventEnvelope, subject: str | None, project: str) -> Event:
@@ -331,7 +335,7 @@ class Bus:
         Args:
             after: a position; 0 for all that is kept, `store.head()` for new ones only.
             timeout: ends when none came for so long (seconds); none goes on for good.
-            filters: which ones; see `Query`.
+            filters: which ones; see `Query`. With `before` it ends at that position.
 
         Raises:
             HistoryPruned: the events to go on from were pruned away.
@@ -353,8 +357,8 @@ class Bus:
                         if seen == query.limit:
                             return
                 after = reading.position
-                left = None if timeout is None else max(0.0, timeout - (time.monotonic() - last))
-                if self.store.wait(after, left) <= after:
+                left = None if timeout is None else timeout - (time.monotonic() - last)
+                if has_ended(query, after, left) or self.store.wait(after, left) <= after:
                     return
         except StoreClosed:
             if not self._closed:
@@ -371,7 +375,7 @@ class Bus:
             filters: which ones; see `Query`.
 
         Returns:
-            The event, or none when time was up.
+            The event, or none when time was up or the bus was closed.
         """
         start = self.store.head() if after is None else after
         return next(self.follow(after=start, timeout=timeout, **filters), None)
@@ -429,6 +433,17 @@ def followed(query: Query) -> Query:
     return query.replace(exclude=Filter(**conditions))
 
 
+def has_ended(query: Query, after: int, left: float | None) -> bool:
+    """Whether a follower that has read so far has no time (seconds) or no positions left.
+
+    Looking at the time here, too, ends it beside writers whose events it does not want, however
+    many they are.
+    """
+    return (left is not None and left <= 0) or (
+        query.before is not None and after >= query.before - 1
+    )
+
+
 def reading_query(query: Query, after: int) -> Query:
     """What a follower reads next: oldest first, so a search for text is left to `matches`."""
     return query.replace(after=after, limit=None, backwards=False, contains=None)
@@ -442,9 +457,9 @@ def _query(query: Query | None, filters: dict[str, Any]) -> Query:
     return query.replace(**filters) if filters else query
 
 
-def _object(payload: object) -> dict[str, Any]:
+def _object(field: str, value: object) -> dict[str, Any]:
     from collections.abc import Mapping
 
-    if not isinstance(payload, Mapping):
-        raise InvalidEvent("payload", payload, "must be an object")
-    return dict(payload)
+    if not isinstance(value, Mapping):
+        raise InvalidEvent(field, value, "must be an object")
+    return dict(value)

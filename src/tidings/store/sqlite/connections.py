@@ -15,6 +15,7 @@ from threading import Condition, Lock
 
 from tidings.errors import NetworkFileSystem, StoreClosed, StoreLocked, StoreUnavailable
 from tidings.filesystems import network_file_system
+from tidings.store.sqlite.bookkeeping import Head
 from tidings.store.sqlite.durable_files import make_directories
 from tidings.store.sqlite.failures import Translated
 from tidings.store.sqlite.schema import prepare
@@ -41,6 +42,9 @@ class Connections:
         path: the database file; made, with its directory, when first opened.
         deadline: the longest to wait for a lock (seconds).
         synchronous: `FULL` (survives power loss) or `NORMAL` (survives the process).
+
+    Attributes:
+        head: what the connection that writes knows of the head.
     """
 
     def __init__(self, path: str, deadline: float, synchronous: str) -> None:
@@ -58,6 +62,7 @@ class Connections:
         self._readers: list[sqlite3.Connection] = []
         self._watcher: sqlite3.Connection | None = None
         self._borrowed = 0
+        self.head = Head()
         self._file: tuple[int, int] | None = None
 
     def writing(self) -> Writing:
@@ -200,13 +205,14 @@ class Connections:
 
     def _ensure_in_place(self) -> None:
         """Refuse a file that the path no longer leads to: nobody would find the events again."""
-        if self._file is None:
+        file = self._file  # a thread that closes the store meanwhile sets it to none
+        if file is None:
             return
         try:
             found = os.stat(self.path)
         except OSError:
             found = None
-        if found is None or (found.st_dev, found.st_ino) != self._file:
+        if found is None or (found.st_dev, found.st_ino) != file:
             raise StoreUnavailable(
                 f"{self.path} was moved, deleted or replaced while it was open; put it back, or "
                 f"start this process again"

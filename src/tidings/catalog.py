@@ -8,6 +8,7 @@ payloads are checked; the bus does, as `TIDINGS_SCHEMA_CHECK` says.
 from __future__ import annotations
 
 import warnings
+from collections import namedtuple
 from json import loads
 from time import monotonic
 
@@ -64,6 +65,20 @@ class SchemaWarning(UserWarning):
     """A payload does not fit the JSON Schema of its type, or could not be checked."""
 
 
+class _Known(namedtuple("_Known", "since until names schemas")):
+    """What checks go by: the registered names, and the schemas looked at so far.
+
+    `since` is the registration made here before they were read, `until` when to read them anew.
+    """
+
+    __slots__ = ()
+
+    since: object
+    until: float
+    names: frozenset[str]
+    schemas: dict[str, PayloadSchema | None]
+
+
 class Catalog:
     """The event types a store knows: the built-in ones and those registered in its ledger.
 
@@ -75,10 +90,11 @@ class Catalog:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._fresh_until = 0.0
-        self._registered: frozenset[str] = frozenset()
-        self._read: dict[str, PayloadSchema | None] = {}
-        self._schemas: dict[str, tuple[int, PayloadSchema | None]] = {}
+        # Replaced as a whole, so that no thread sees a half of it, and with no lock, which a fork
+        # could leave held.
+        self._known = _Known(None, 0.0, frozenset(), {})
+        self._registration = object()
+        self._prepared: dict[str, tuple[int, PayloadSchema | None]] = {}
         self._warned: set[tuple[str, str]] = set()
 
     def register(
@@ -110,7 +126,7 @@ class Catalog:
             raise InvalidEvent("type", name, rule)
         entry = _checked_entry(name, description, payload_keys, schema)
         self._ledger.put(_PREFIX + name, entry)
-        self._fresh_until = 0.0
+        self._registration = object()
 
     def names(self) -> list[str]:
         """The known types, sorted."""
@@ -161,16 +177,15 @@ class Catalog:
         if mode == "off":
             return
         now = monotonic()
-        if now >= self._fresh_until:
-            self._look_again(now)
-        registered = self._registered
-        if registered:
+        known = self._known
+        if now >= known.until or known.since is not self._registration:
+            known = self._look_again(now)
+        if known.names:
             for event in events:
-                if event.type in registered:
-                    self._check_registered(event, mode)
+                if event.type in known.names:
+                    self._check_registered(event, self._schema_of(event.type, known), mode)
 
-    def _check_registered(self, event: Event, mode: str) -> None:
-        schema = self._schema_of(event.type)
+    def _check_registered(self, event: Event, schema: PayloadSchema | None, mode: str) -> None:
         if schema is None:
             return
         try:
@@ -190,24 +205,26 @@ class Catalog:
     def _registered_names(self) -> frozenset[str]:
         return frozenset(key[len(_PREFIX) :] for key in self._ledger.keys(_PREFIX))
 
-    def _look_again(self, now: float) -> None:
-        # Set first, so that a ledger that cannot be read delays one emit a second, not each.
-        self._fresh_until = now + _FRESH
+    def _look_again(self, now: float) -> _Known:
+        """Read the names; where they cannot be read, what was known holds for another second."""
+        since = self._registration
+        schemas: dict[str, PayloadSchema | None] = {}
         try:
-            self._registered = self._registered_names()
+            names = self._registered_names()
         except StoreUnavailable:
-            return
-        self._read = {}
+            _, _, names, schemas = self._known
+        known = self._known = _Known(since, now + _FRESH, names, schemas)
+        return known
 
-    def _schema_of(self, name: str) -> PayloadSchema | None:
+    def _schema_of(self, name: str, known: _Known) -> PayloadSchema | None:
         try:
-            return self._read[name]
+            return known.schemas[name]
         except KeyError:
-            schema = self._read[name] = self._read_schema(name)
+            schema = known.schemas[name] = self._read_schema(name)
             return schema
 
     def _read_schema(self, name: str) -> PayloadSchema | None:
-        known = self._schemas.get(name, (0, None))
+        known = self._prepared.get(name, (0, None))
         try:
             record = self._ledger.get(_PREFIX + name)
         except StoreUnavailable:
@@ -215,7 +232,7 @@ class Catalog:
         if record is None:
             return None
         if record.revision != known[0]:
-            known = self._schemas[name] = (record.revision, _prepared(name, record.value))
+            known = self._prepared[name] = (record.revision, _prepared(name, record.value))
         return known[1]
 
     def _warn(self, name: str, broken: str, message: str) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["format_instant", "now_instant", "parse_instant"]
 
 _MICROSECONDS = 1_000_000
+_FIRST_INSTANT = -62_135_596_800 * _MICROSECONDS  # 0001-01-01T00:00:00Z
+_LAST_INSTANT = 253_402_300_800 * _MICROSECONDS - 1  # the end of the year 9999
 
 
 def now_instant() -> int:
@@ -67,7 +69,7 @@ def instant_of(moment: datetime, *, naive: str = "local") -> int:
 
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC) if naive == "utc" else moment.astimezone()
-    try:
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    except OverflowError as error:
-        raise ValueError(f"{moment} lies outside of the years 1 to 9999") from error
+    instant = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    if not _FIRST_INSTANT <= instant <= _LAST_INSTANT:
+        raise ValueError(f"{moment} lies outside of the years 1 to 9999 in UTC")
+    return instant

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,15 +39,15 @@ class _Interrupted(Reading):
         super().__init__(iter(()), reading.position)
         self._reading, self._store = reading, store
 
-    def __next__(self) -> Event:
-        if self._store.events_left == 0:
-            raise KeyboardInterrupt
-        try:
-            event = next(self._reading)
-        finally:
+    def __iter__(self) -> Iterator[Event]:
+        while self._store.events_left:
+            event = next(self._reading, None)
             self.position = self._reading.position
-        self._store.events_left -= 1
-        return event
+            if event is None:
+                return
+            self._store.events_left -= 1
+            yield event
+        raise KeyboardInterrupt
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ class EventReader:
         if self._form == "cloudevents" or (self._form is None and _is_cloudevent(data)):
             from tidings.cloudevents import from_cloudevent
 
-            return from_cloudevent(data)
+            return from_cloudevent(data, max_payload=self._max_payload)
         if isinstance(data, dict) and data.get("id") is None:
             data["id"] = self._id_of(line, 0 if data.get("timestamp") else number)
         return Event.from_dict(data, max_payload=self._max_payload)

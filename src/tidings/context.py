@@ -25,7 +25,7 @@ does for what it runs. A trace comes last, as it is mostly one request within so
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections import namedtuple
 
 from tidings.errors import InvalidEvent
 from tidings.fields import MAX_CHARACTERS, EncodedObject, encode_json, forbidden
@@ -43,13 +43,15 @@ _MAX_DIRECTORY = 4096  # PATH_MAX of Linux
 _HEX = frozenset("0123456789abcdef")
 
 
-class _System(NamedTuple):
+class _System(namedtuple("_System", "marker within undertaking fields")):
     """A batch or CI system, by the variables it sets.
 
     `marker` is there in its jobs only. `within` names the field that tells its clusters or projects
     apart, `undertaking` the fields of which the first that is there numbers the larger undertaking.
     `fields` are the variables that are kept, and their names.
     """
+
+    __slots__ = ()
 
     marker: str
     within: str
@@ -134,12 +136,14 @@ _CI_SYSTEMS = {
 _SYSTEMS = {**_BATCH_SYSTEMS, **_CI_SYSTEMS}
 
 
-class Context(NamedTuple):
+class Context(namedtuple("Context", "source correlation_id causation_id fields text")):
     """Where events are made.
 
     `source` is `local`, `hpc` or `ci`; `fields` is what an event keeps as its context, and `text`
     the same as JSON, encoded once (empty where there are no fields).
     """
+
+    __slots__ = ()
 
     source: str
     correlation_id: str | None

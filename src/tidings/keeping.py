@@ -80,6 +80,8 @@ class Keeping:
             For each batch its events, without position where they wait in the spool, or the error.
         """
         refusals = [self._violation(batch) for batch in batches]
+        if refusals.count(None) == len(refusals):
+            return self._store_or_spool(batches)
         good = [batch for batch, why in zip(batches, refusals, strict=True) if why is None]
         outcomes = iter(self._store_or_spool(good) if good else ())
         return [next(outcomes) if why is None else why for why in refusals]
@@ -96,7 +98,7 @@ class Keeping:
             return error
         return None
 
-    def _store_or_spool(self, batches: list[Batch]) -> list[list[Event] | Exception]:
+    def _store_or_spool(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
         try:
             results = self.store.append_all(batches)
         except (StoreUnavailable, OutcomeUnknown) as failure:

@@ -78,14 +78,18 @@ class _File(Structure):
 
 
 class RecordingDisk:
-    """Records what SQLite does to files while it is entered; for one thread.
+    """Records what SQLite does to the files of a directory while it is entered; for one thread.
+
+    Args:
+        directory: the directory; files elsewhere, of stores that others left open, do not count.
 
     Attributes:
         record: what was done, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, directory: str) -> None:
         self.record: list[Entry] = []
+        self._directory = directory
         self._sqlite = _engine()
         self._paths: dict[int, str] = {}
         self._methods: dict[int, tuple[_Methods, _Methods]] = {}
@@ -131,7 +135,7 @@ class RecordingDisk:
         is_new = not os.path.exists(path)
         result: int = self._usual.open(ctypes.addressof(self._usual), name, file, flags, out)
         opened = cast(file, POINTER(_File)).contents
-        if result == 0 and path:
+        if result == 0 and os.path.dirname(path) == self._directory:
             self._paths[file] = path
             opened.methods = ctypes.pointer(self._recorded(opened.methods))
             if is_new:
@@ -139,7 +143,9 @@ class RecordingDisk:
         return result
 
     def _delete(self, _: Any, name: bytes, sync_directory: int) -> int:
-        self.record.append(Entry("delete", os.fsdecode(name)))
+        path = os.fsdecode(name)
+        if os.path.dirname(path) == self._directory:
+            self.record.append(Entry("delete", path))
         usual = ctypes.addressof(self._usual)
         return int(self._usual.delete(usual, name, sync_directory))
 

@@ -6,6 +6,7 @@ every fate for what was not synced, and the store opens what is left.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def record(path: Path, durability: str) -> Recorded:
     """Open a store a few times and append; each acknowledged append is noted in the record."""
     appends: list[list[str]] = []
     random = Random(durability)
-    with RecordingDisk() as disk:
+    with RecordingDisk(str(path.parent)) as disk:
         for _ in range(SESSIONS):
             with SQLiteStore(str(path), durability=durability) as store:
                 for _ in range(APPENDS):
@@ -118,6 +119,23 @@ def test_only_the_newest_are_missing_where_the_process_is_to_be_survived(
     lost = hold_against("process", tmp_path, fate, MOMENTS)
     # If none were ever lost, the power failing here would prove nothing above.
     assert (lost > 0) == (fate != "everything")
+
+
+def test_the_directories_it_makes_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What SQLite does not sync, the entries of new directories, the store does."""
+    synced = set()
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    with SQLiteStore(str(tmp_path / "new" / "home" / "events.db")) as store:
+        store.append([Event("x")])
+    assert {tmp_path.stat().st_ino, (tmp_path / "new").stat().st_ino} <= synced
 
 
 @pytest.mark.soak

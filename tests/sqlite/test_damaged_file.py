@@ -145,14 +145,14 @@ def is_events(answer: Any) -> bool:
 
 
 def write_on(path: str) -> None:
-    """An emit to a damaged store is kept and found, or refused as what spools."""
+    """An emit to a damaged store is kept and found, or the damage is told, as what spools."""
     event = Event("after")
     with SQLiteStore(path, deadline=0.2) as store:
         try:
             kept = store.append([event])[0]
+            found = list(store.read(Query(ids=[event.id])))
         except StoreUnavailable:
             return
-        found = list(store.read(Query(ids=[event.id])))
         assert [(e.id, e.position) for e in found] == [(event.id, kept.position)]
 
 

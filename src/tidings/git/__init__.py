@@ -11,10 +11,9 @@ compares, `files` holds the bounds.
 from __future__ import annotations
 
 import os
+from collections import namedtuple
 from time import monotonic
-from typing import NamedTuple
 
-from tidings.git.changes import is_dirty
 from tidings.git.files import UNREADABLE
 from tidings.git.repository import find_repository, read_head
 
@@ -24,13 +23,15 @@ SECONDS = 0.02
 """How long to look for changes. On a network file system a single file may take a millisecond."""
 
 
-class Checkout(NamedTuple):
+class Checkout(namedtuple("Checkout", "commit branch dirty")):
     """What a directory is checked out at; none where that is not known.
 
     `commit` is 40 (SHA-1) or 64 (SHA-256) hexadecimal digits, none before the first commit;
     `branch` is none where HEAD is detached; `dirty` says whether tracked files, or what is staged,
     differ from the commit.
     """
+
+    __slots__ = ()
 
     commit: str | None
     branch: str | None
@@ -65,6 +66,8 @@ def read_checkout(directory: str, seconds: float = SECONDS) -> Checkout | None:
         return None
     if commit is None and branch is None:
         return Checkout(None, None, None)
+    from tidings.git.changes import is_dirty  # most shell emits are made outside of any work tree
+
     try:
         dirty = is_dirty(repository, commit, deadline)
     except UNREADABLE:

@@ -5,9 +5,9 @@ Source: gitformat-index(5). A split index is refused: its entries are in two fil
 
 from __future__ import annotations
 
+from collections import namedtuple
 from stat import S_IFLNK, S_IFREG
 from struct import Struct, unpack_from
-from typing import NamedTuple
 
 from tidings.git.files import MAX_PATH_BYTES
 from tidings.git.objects import digest
@@ -28,13 +28,15 @@ _TYPE, _WATCHED = 0o170000, frozenset((S_IFREG, S_IFLNK))
 _ASSUME_UNCHANGED, _EXTENDED, _SKIP_WORKTREE = 0x8000, 0x4000, 0x4000
 
 
-class Entry(NamedTuple):
+class Entry(namedtuple("Entry", "name hash mode size modified unwatched")):
     """A tracked file.
 
     `size` is in bytes, modulo 2³²; `modified` in nanoseconds since 1970. `unwatched` is one that
     git was told not to look at, a submodule, or a directory left out of a sparse checkout. A file
     in a merge conflict has several entries, one that is only intended to be added an empty one.
     """
+
+    __slots__ = ()
 
     name: bytes
     hash: bytes

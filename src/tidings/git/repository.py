@@ -6,8 +6,8 @@ Source: gitrepository-layout(5). It reads refs kept as files and in `packed-refs
 from __future__ import annotations
 
 import os
+from collections import namedtuple
 from stat import S_ISDIR
-from typing import NamedTuple
 
 from tidings.git.files import MAX_PATH_BYTES, UNREADABLE, read_file
 
@@ -19,8 +19,10 @@ _MAX_LINE_BYTES = 2 * MAX_PATH_BYTES
 _HEX = frozenset("0123456789abcdef")
 
 
-class Repository(NamedTuple):
+class Repository(namedtuple("Repository", "tree git common head")):
     """The directories of a work tree, its own `.git`, and the one it shares with its worktrees."""
+
+    __slots__ = ()
 
     tree: bytes
     git: bytes

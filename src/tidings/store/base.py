@@ -9,7 +9,7 @@ class that proves a backend.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections import namedtuple
 
 from tidings.errors import InvalidEvent, StoreClosed
 from tidings.record import POSITION, RECORDED
@@ -45,28 +45,34 @@ SCAN_LIMIT = 100_000
 """How many events a read looks at for `contains` before it stops and says where to go on."""
 
 
-class Put(NamedTuple):
+class Put(namedtuple("Put", "key value expected", defaults=(None,))):
     """A ledger write: `value` (any JSON value) under `key`, if it is at revision `expected`."""
+
+    __slots__ = ()
 
     key: str
     value: Any
-    expected: int | None = None
+    expected: int | None
 
 
-class LedgerRecord(NamedTuple):
+class LedgerRecord(namedtuple("LedgerRecord", "key revision value")):
     """A named record of the ledger. Revisions of a store only grow, also across deletes."""
+
+    __slots__ = ()
 
     key: str
     revision: int
     value: Any
 
 
-class Batch(NamedTuple):
+class Batch(namedtuple("Batch", "events expected_version put", defaults=(None, ()))):
     """One request to append: all of it is kept, or none."""
 
+    __slots__ = ()
+
     events: Sequence[Event]
-    expected_version: int | None = None
-    put: Sequence[Put] = ()
+    expected_version: int | None
+    put: Sequence[Put]
 
     def aggregate(self) -> tuple[str, str] | None:
         """The aggregate that `expected_version` speaks of; none where nothing is expected.
@@ -87,37 +93,51 @@ class Batch(NamedTuple):
         return str(kind), str(name)
 
 
-class Page(NamedTuple):
+class Page(namedtuple("Page", "events position complete", defaults=(True,))):
     """Some events in reading order, and the position up to which the log was looked at."""
+
+    __slots__ = ()
 
     events: list[Event]
     position: int
-    complete: bool = True
+    complete: bool
 
 
-class Count(NamedTuple):
+class Count(namedtuple("Count", "value exact")):
     """How many events match: exactly `value`, or at least so many."""
+
+    __slots__ = ()
 
     value: int
     exact: bool
 
 
-class TypeCount(NamedTuple):
+class TypeCount(namedtuple("TypeCount", "type count last_position")):
     """A type that occurs in the log, how often, and where last."""
 
+    __slots__ = ()
+
     type: str
-    count: int  # type: ignore[assignment]  # hides tuple.count
+    count: int  # hides tuple.count
     last_position: int
 
 
-class Bin(NamedTuple):
+class Bin(namedtuple("Bin", "start counts")):
     """How many events of each outcome happened from `start` (an instant) on, for one interval."""
+
+    __slots__ = ()
 
     start: int
     counts: dict[str, int]
 
 
-class Summary(NamedTuple):
+class Summary(
+    namedtuple(
+        "Summary",
+        "kind id project state status version successes failures first_position last_position "
+        "first_instant last_instant first_type last_type correlation_id",
+    )
+):
     """The kept-up head of one aggregate or correlation.
 
     `kind` is the aggregate's type or `"correlation"`. `version` counts its events since ever,
@@ -126,6 +146,8 @@ class Summary(NamedTuple):
     …), else empty; a correlation takes its state from the aggregate of the same name. Instants are
     microseconds since 1970.
     """
+
+    __slots__ = ()
 
     kind: str
     id: str
@@ -161,19 +183,22 @@ class Reading:
         self.position = start
         self.complete = True
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Event:
+    def __iter__(self) -> Iterator[Event]:
+        # A generator: a call of `__next__` for each event would take as long as reading it.
         while True:
             for event in self._events:
                 self.position = event.record[POSITION]
-                return event
+                yield event
             self.position = self._page_end
             page = self.next_page()
             if page is None:
-                raise StopIteration
+                return
             self._events = iter(page.events)
+
+    def __next__(self) -> Event:
+        for event in self:
+            return event
+        raise StopIteration
 
     def next_page(self) -> Page | None:
         """The next events at once, as the backend read them; none at the end.

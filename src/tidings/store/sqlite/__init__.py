@@ -13,6 +13,7 @@ import sqlite3
 
 from tidings import settings
 from tidings.errors import HistoryPruned, InvalidSetting, shorten
+from tidings.record import KEY
 from tidings.store.base import Batch, Put, Reading, Store
 from tidings.store.sqlite import ledger
 from tidings.store.sqlite.appending import DuplicateKeys, append_batches, restore_events
@@ -100,7 +101,7 @@ class SQLiteStore(Store):
 
     def _append(self, batches: Sequence[Batch], *, look_up: bool) -> list[list[Event] | Exception]:
         with self._connections.transaction() as connection:
-            results = append_batches(connection, batches, look_up=look_up)
+            results = append_batches(connection, self._connections.head, batches, look_up=look_up)
         self._tell(results)
         return results
 
@@ -263,7 +264,9 @@ def _must_look_up(batches: Sequence[Batch]) -> bool:
     They must where something is expected, because an event sent again never breaks that; and where
     an id stands twice.
     """
-    if any(batch.expected_version is not None or batch.put for batch in batches):
-        return True
-    keys = [event.record[1] for batch in batches for event in batch.events]
-    return len(keys) > 1 and len(set(keys)) < len(keys)
+    keys: list[bytes] = []
+    for batch in batches:
+        if batch.expected_version is not None or batch.put:
+            return True
+        keys += [event.record[KEY] for event in batch.events]
+    return len(set(keys)) < len(keys)

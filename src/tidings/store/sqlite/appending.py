@@ -8,8 +8,6 @@ caller commits. It does not open transactions or translate errors.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from operator import itemgetter
 
 from tidings.errors import IdConflict, InvalidEvent, TidingsError, VersionConflict
 from tidings.event import Event
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
 
     from tidings.record import Record
     from tidings.store.base import Batch
+    from tidings.store.sqlite.bookkeeping import Head
 
 __all__ = ["DuplicateKeys", "append_batches", "restore_events", "summary_of"]
 
@@ -56,12 +55,13 @@ class DuplicateKeys(Exception):  # noqa: N818 - a signal to the caller, never to
 
 
 def append_batches(
-    connection: sqlite3.Connection, batches: Sequence[Batch], *, look_up: bool
+    connection: sqlite3.Connection, head: Head, batches: Sequence[Batch], *, look_up: bool
 ) -> list[list[Event] | Exception]:
     """Decide and write batches inside the caller's transaction.
 
     Args:
         connection: in a write transaction.
+        head: what is known of the head; moved by what is appended.
         batches: what to append.
         look_up: whether to look the ids up first. Nearly all ids are new, so the caller first tries
             without, and the unique index tells when that was wrong.
@@ -69,7 +69,7 @@ def append_batches(
     Raises:
         DuplicateKeys: `look_up` is false and an id is there already; roll back and do look up.
     """
-    appending = _Appending(connection)
+    appending = _Appending(connection, head.look_up(connection))
     if look_up:
         appending.look_up(event.record[KEY] for batch in batches for event in batch.events)
     results: list[list[Event] | Exception] = []
@@ -84,6 +84,7 @@ def append_batches(
         if look_up:
             raise
         raise DuplicateKeys from error
+    head.move(connection, appending.head)
     return results
 
 
@@ -95,7 +96,7 @@ def summary_of(row: tuple[Any, ...]) -> Summary:
 
 def restore_events(connection: sqlite3.Connection, events: Iterable[Event]) -> int:
     """Write events at the positions and versions they carry, inside the caller's transaction."""
-    appending = _Appending(connection)
+    appending = _Appending(connection, agreed_numbers(connection).head)
     for event in events:
         appending.place(event)
     try:
@@ -111,9 +112,9 @@ def restore_events(connection: sqlite3.Connection, events: Iterable[Event]) -> i
 class _Appending:
     """What one transaction knows and is about to write."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, head: int) -> None:
         self.connection = connection
-        self.head = agreed_numbers(connection).head
+        self.head = head
         self.left_out = 0
         self.recorded = now_instant()
         self.rows: list[Record] = []
@@ -171,13 +172,16 @@ class _Appending:
             connection.execute(SQL["insert_event"], self.rows[0])
         else:
             connection.executemany(SQL["insert_event"], self.rows)
-        types = list(map(itemgetter(TYPE), self.rows))
-        newest = dict(zip(types, map(itemgetter(POSITION), self.rows), strict=True))
-        for name, count in Counter(types).items():
-            connection.execute(SQL["count_type"], (name, count, newest[name]))
+        counts: dict[str, int] = {}
+        newest: dict[str, int] = {}
         for row in self.rows:
+            name = row[TYPE]
+            counts[name] = counts.get(name, 0) + 1
+            newest[name] = row[POSITION]
             if row[AGGREGATE_ID] is not None or row[CORRELATION_ID] is not None:
                 self._summarize(row)
+        for name, count in counts.items():
+            connection.execute(SQL["count_type"], (name, count, newest[name]))
         for (kind, _), summary in self.summaries.items():
             if summary is not None:
                 row = kind, *summary[1:]

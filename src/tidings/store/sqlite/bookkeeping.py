@@ -9,7 +9,7 @@ its WAL only (https://www.sqlite.org/fileformat2.html, section 4.1).
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple
+from collections import namedtuple
 from zlib import crc32
 
 from tidings.store.base import TypeCount
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "Head",
     "Numbers",
     "agreed_numbers",
     "checked",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 
-class Numbers(NamedTuple):
+class Numbers(namedtuple("Numbers", "head pruned gaps revision records")):
     """What a store knows of itself.
 
     `head` is the newest position ever kept, `pruned` the last one pruned away, `gaps` how many
@@ -39,11 +40,50 @@ class Numbers(NamedTuple):
     one of the ledger, `records` how many records it has.
     """
 
+    __slots__ = ()
+
     head: int
     pruned: int
     gaps: int
     revision: int
     records: int
+
+
+class Head:
+    """The head as the last append left it, which holds while nobody wrote since.
+
+    To make sure that log and counts agree takes longer the more types there are, so a process that
+    appends again and again does it once. Whether others committed, SQLite tells
+    (https://www.sqlite.org/pragma.html#pragma_data_version); what the same connection wrote besides
+    shows in how many rows it has changed. It knows nothing of transactions taken back: those who
+    do that say `forget`.
+    """
+
+    __slots__ = ("_position", "_seen")
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._seen: tuple[sqlite3.Connection, int, int] | None = None
+
+    def look_up(self, connection: sqlite3.Connection) -> int:
+        """The head; `connection` is in a write transaction."""
+        if self._seen != _state_of(connection):
+            return agreed_numbers(connection).head
+        return self._position
+
+    def move(self, connection: sqlite3.Connection, position: int) -> None:
+        """Remember the head that the transaction under way leaves."""
+        self._position = position
+        self._seen = _state_of(connection)
+
+    def forget(self) -> None:
+        """The transaction under way is taken back."""
+        self._seen = None
+
+
+def _state_of(connection: sqlite3.Connection) -> tuple[sqlite3.Connection, int, int]:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return connection, version, connection.total_changes
 
 
 def checksum(*values: Any) -> int:

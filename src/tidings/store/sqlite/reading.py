@@ -6,6 +6,8 @@ snapshot open while its reader thinks, because an old snapshot keeps the WAL fro
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from tidings.errors import HistoryPruned
 from tidings.event import Event
 from tidings.record import PAYLOAD, POSITION, TYPE
@@ -177,7 +179,8 @@ class _Reader:
 
     def _adapt(self, rows: list[Record]) -> None:
         if rows:
-            characters = sum(len(row[PAYLOAD] or "") for row in rows) + len(rows)
+            payloads = filter(None, map(itemgetter(PAYLOAD), rows))
+            characters = sum(map(len, payloads)) + len(rows)
             fitting = _PAGE_CHARACTERS * len(rows) // characters
             self.page_size = max(1, min(fitting, self.page_size * 4, _LARGEST_PAGE))
 

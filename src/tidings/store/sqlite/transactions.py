@@ -83,7 +83,7 @@ class Transaction(_Use):
                 if error is None:
                     self._commit()
                 else:
-                    self._roll_back()
+                    self._take_back()
             self._translated.__exit__(kind, error, trace)
         finally:
             self._connections.give_back_writer()
@@ -93,8 +93,12 @@ class Transaction(_Use):
         try:
             self._connection.execute("COMMIT")
         except BaseException:
-            self._roll_back()
+            self._take_back()
             raise
+
+    def _take_back(self) -> None:
+        self._connections.head.forget()
+        self._roll_back()
 
 
 class Looking(_Use):

@@ -7,6 +7,8 @@ several microseconds. Who has which connection is decided in `connections`.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from tidings.store.sqlite.failures import Translated
 
 TYPE_CHECKING = False
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from tidings.store.sqlite.connections import Connections
 
 __all__ = ["Looking", "Snapshot", "Transaction", "Watching", "Writing"]
+
+
+_NEARLY_ALL = 0.9
+"""With more of the deadline left, SQLite's own waiting needs no change, which costs a statement."""
 
 
 class _Use:
@@ -60,13 +66,11 @@ class Transaction(_Use):
     __slots__ = ()
 
     def __enter__(self) -> sqlite3.Connection:
+        until = monotonic() + self._connections.deadline
         self._connection = self._connections.take_writer()
         try:
             with self._translated:
-                # IMMEDIATE takes the write lock first: a transaction that reads and only then
-                # writes is refused at once when another one wrote in between, whatever the
-                # deadline.
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin(until - monotonic())
         except BaseException:
             self._connections.give_back_writer()
             raise
@@ -87,6 +91,22 @@ class Transaction(_Use):
             self._translated.__exit__(kind, error, trace)
         finally:
             self._connections.give_back_writer()
+
+    def _begin(self, left: float) -> None:
+        """Begin within the time left (seconds): threads and processes are waited for only once.
+
+        IMMEDIATE takes the write lock first: a transaction that reads and only then writes is
+        refused at once when another one wrote in between, whatever the deadline.
+        """
+        deadline = self._connections.deadline
+        if left > _NEARLY_ALL * deadline:
+            self._connection.execute("BEGIN IMMEDIATE")
+            return
+        self._connection.execute(f"PRAGMA busy_timeout={max(0, int(left * 1000))}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={int(deadline * 1000)}")
 
     def _commit(self) -> None:
         self._translated.committing = True

@@ -7,7 +7,6 @@ payloads are checked; the bus does, as `TIDINGS_SCHEMA_CHECK` says.
 
 from __future__ import annotations
 
-import warnings
 from collections import namedtuple
 from json import loads
 from time import monotonic
@@ -238,6 +237,8 @@ class Catalog:
     def _warn(self, name: str, broken: str, message: str) -> None:
         if (name, broken) not in self._warned:
             self._warned.add((name, broken))
+            import warnings
+
             warnings.warn(message, SchemaWarning, stacklevel=5)
 
 

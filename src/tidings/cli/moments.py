@@ -10,7 +10,7 @@ from tidings.timestamps import now_instant, parse_instant
 __all__ = ["ago", "clock", "read_moment", "read_span"]
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_SPAN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_SPAN = r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?"
 _LONGEST = 100 * 366 * 86_400
 
 
@@ -27,7 +27,7 @@ def read_span(text: str) -> float:
     >>> read_span("1h30m"), read_span("90"), read_span("0.5s")
     (5400.0, 90.0, 0.5)
     """
-    match = _SPAN.fullmatch(text)
+    match = re.fullmatch(_SPAN, text)
     if match is None or not any(match.groups()):
         raise ValueError("must be a span such as 90s, 10m, 1h30m or 2d")
     seconds = sum(

@@ -194,10 +194,18 @@ class Connections:
         self._ensure_open()
         if self._writer is None:
             with Translated(self.path, self.deadline):
-                self._writer = self._open()
+                self._writer = self._kept_reader() or self._open()
         else:
             self._ensure_in_place()
         return self._writer
+
+    def _kept_reader(self) -> sqlite3.Connection | None:
+        """A connection that is open anyway; a shell emit then opens one and not two."""
+        with self._state:
+            if not self._readers:
+                return None
+            self._ensure_in_place()
+            return self._readers.pop()
 
     def _ensure_open(self) -> None:
         if self._closed:
@@ -224,7 +232,8 @@ class Connections:
             self._state.notify_all()
 
     def _open(self) -> sqlite3.Connection:
-        self._make_directory()
+        if self._file is None:
+            self._make_directory()
         self._ensure_in_place()
         connection = sqlite3.connect(
             self.path,

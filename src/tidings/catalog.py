@@ -8,6 +8,7 @@ payloads are checked; the bus does, as `TIDINGS_SCHEMA_CHECK` says.
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Iterable
 from json import loads
 from time import monotonic
 
@@ -25,7 +26,6 @@ from tidings.fields import name as checked_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any, Protocol
 
     from tidings.event import Event
@@ -281,8 +281,9 @@ def _checked_entry(
     return entry
 
 
-def _checked_keys(name: str, payload_keys: Iterable[str]) -> list[str]:
-    keys = () if isinstance(payload_keys, str) else tuple(payload_keys)
-    if isinstance(payload_keys, str) or not all(isinstance(key, str) for key in keys):
-        raise InvalidSetting(f"the payload keys of type {shorten(name)} must be a list of strings")
-    return list(keys)
+def _checked_keys(name: str, payload_keys: object) -> list[str]:
+    if isinstance(payload_keys, Iterable) and not isinstance(payload_keys, str):
+        keys = list(payload_keys)
+        if all(isinstance(key, str) for key in keys):
+            return keys
+    raise InvalidSetting(f"the payload keys of type {shorten(name)} must be a list of strings")

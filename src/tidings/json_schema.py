@@ -162,7 +162,10 @@ def _validator_class(name: str, schema: dict[str, Any]) -> type[Validator]:
 def _known_dialect(schema: dict[str, Any]) -> type[Validator] | None:
     from jsonschema.validators import validator_for
 
-    return validator_for(schema, default=None)  # type: ignore[arg-type]  # any default is taken
+    try:
+        return validator_for(schema, default=None)  # type: ignore[arg-type]  # any default is taken
+    except ValueError:  # no URI
+        return None
 
 
 def _no_schema(name: str, reason: str) -> InvalidSetting:

@@ -20,9 +20,9 @@ from typing import Any
 
 from tidings.cloudevents.data import BINARY_MARK, NONE, Content
 from tidings.cloudevents.headers import canonical
-from tidings.errors import InvalidEvent
+from tidings.errors import InvalidEvent, shorten
 from tidings.event import Event
-from tidings.fields import encode_json, moment
+from tidings.fields import encode_json, moment, word
 from tidings.outcome import infer_status
 from tidings.record import EXTENSIONS, WRITTEN
 from tidings.subject import read_subject, write_subject
@@ -68,6 +68,7 @@ _ATTRIBUTES = {
 }
 """Which attribute an error about a field is about."""
 
+_REPEATED = ("source", "status")
 _EXACT_TYPES = {"source": str, "timestamp": str, "status": str, "extensions": dict, "data": str}
 
 _NAME = re.compile(r"[a-z0-9]+")
@@ -98,7 +99,7 @@ def write_attributes(event: Event, content: Content, *, as_headers: bool) -> dic
     attributes: dict[str, Value] = {
         "specversion": "1.0",
         "id": event.id,
-        "source": _source(event, exact),
+        "source": _uri_reference(event.source),
         "type": event.type,
         "time": _time(event, exact),
     }
@@ -106,6 +107,8 @@ def write_attributes(event: Event, content: Content, *, as_headers: bool) -> dic
     if content.kind != NONE or "datacontenttype" in event.extensions:
         attributes["datacontenttype"] = content.media_type or "application/json"
     attributes |= _sayable(event)
+    if attributes["source"] != event.source:
+        exact["source"] = event.source
     if not event.status and infer_status(event.type, event.payload):
         exact["status"] = ""
     if as_headers and not content.is_plain():
@@ -134,15 +137,16 @@ def event_of(attributes: Mapping[str, Any], content: Content, max_payload: int) 
     fields |= {field: attributes.get(name) for name, field in _WORDS.items()}
     fields |= {field: _count(name, attributes.get(name)) for name, field in _COUNTS.items()}
     fields |= _aggregate(attributes)
+    fields["redacted"] = _is_redacted(attributes.get("redacted"), content)
+    if fields["redacted"]:
+        # An empty body of a type that is bytes or text looks like data, and is none.
+        content = Content(NONE, None, attributes.get("datacontenttype"))
     fields["payload"] = content.payload()
     fields["timestamp"] = attributes.get("time")
     fields["recorded_at"] = attributes.get("recordedat")
-    fields["redacted"] = _is_redacted(attributes.get("redacted"), content)
     fields["context"] = _object("context", attributes.get("context"))
-    # The exact ones lay down the order; what someone added on the way comes after them.
-    kept = exact.get("extensions", {})
-    fields["extensions"] = {**kept, **_extensions(attributes, content), **kept}
-    fields |= {name: exact[name] for name in ("source", "status") if name in exact}
+    fields["extensions"] = _with_exact(_extensions(attributes, content), exact)
+    fields |= _exact_words(attributes, exact)
     return _with_written(_event(fields, max_payload), exact.get("timestamp"))
 
 
@@ -167,13 +171,13 @@ def exact_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return exact
 
 
-def _source(event: Event, exact: dict[str, Any]) -> str:
-    if _URI_REFERENCE.fullmatch(event.source):
-        return event.source
+def _uri_reference(source: str) -> str:
+    """The source, or what stands for it where it is empty or no URI reference."""
+    if _URI_REFERENCE.fullmatch(source):
+        return source
     from urllib.parse import quote
 
-    exact["source"] = event.source
-    return quote(event.source, safe="") or "/"
+    return quote(source, safe="") or "/"
 
 
 def _time(event: Event, exact: dict[str, Any]) -> str:
@@ -245,6 +249,36 @@ def _extensions(attributes: Mapping[str, Any], content: Content) -> dict[str, An
     named = {} if subject is None or read_subject(subject) else {"subject": subject}
     unknown = {name: value for name, value in attributes.items() if name not in _RESERVED}
     return {**named, **unknown, **content.extensions()}
+
+
+def _with_exact(extensions: dict[str, Any], exact: Mapping[str, Any]) -> dict[str, Any]:
+    """The extensions as they were; what a relay changed or added since then counts as it came."""
+    kept = exact.get("extensions", {})
+    changed = {
+        name: value
+        for name, value in extensions.items()
+        if name not in kept or not _is_same(value, kept[name])
+    }
+    return {**kept, **changed}
+
+
+def _is_same(value: str | int, kept: object) -> bool:
+    """Whether an attribute says what was kept; a header says it as text."""
+    return value == kept or (isinstance(kept, str | int) and value == canonical(kept))
+
+
+def _exact_words(attributes: Mapping[str, str], exact: Mapping[str, str]) -> dict[str, str]:
+    """Source and status as they were.
+
+    Who lets events through by their attributes must be able to rely on them.
+    """
+    words = {name: word(f"{_EXACT}.{name}", exact[name]) for name in _REPEATED if name in exact}
+    for name, value in words.items():
+        said = attributes.get(name)
+        if said != (_uri_reference(value) if name == "source" else value or None):
+            rule = f"must not contradict {name}, which is {shorten(said)}"
+            raise InvalidEvent(f"{_EXACT}.{name}", value, rule)
+    return words
 
 
 def _aggregate(attributes: Mapping[str, Any]) -> dict[str, str]:

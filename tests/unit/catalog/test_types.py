@@ -175,6 +175,7 @@ catalog.register("there", "Registered there")
             ),
             ({"payload_keys": "abc"}, "^the payload keys of type 'mine' must be a list of strings"),
             ({"payload_keys": ["a", 5]}, "^the payload keys of type 'mine' must be a list"),
+            ({"payload_keys": 5}, "^the payload keys of type 'mine' must be a list"),
             ({"schema": []}, "^the schema of type 'mine' must be an object$"),
             ({"schema": True}, "^the schema of type 'mine' must be an object$"),
             ({"schema": "{}"}, "^the schema of type 'mine' must be an object$"),
@@ -185,11 +186,12 @@ catalog.register("there", "Registered there")
             ({"schema": {"pattern": "(" * 3000 + ")" * 3000}}, "it is nested too deeply$"),
             ({"schema": {"$ref": 5}}, "5 is not of type 'string'"),
             ({"schema": {"$schema": "urn:x"}}, "dialect that is not known, 'urn:x'; leave"),
+            ({"schema": {"$schema": "http://["}}, "dialect that is not known, 'http://\\['; leave"),
             ({"schema": {"$schema": 5}}, "dialect that is not known, 5; leave"),
             ({"schema": {"default": float("nan")}}, "cannot be kept: .* must be a JSON value"),
             ({"schema": {"enum": ["x" * 2_000_000]}}, "cannot be kept: .* bytes as JSON"),
         ],
-        ids=range(17),
+        ids=range(19),
     )
     def test_what_cannot_be_kept(self, store: Store, more: dict[str, Any], message: str) -> None:
         """An argument that makes no sense is refused with its reason, and nothing is kept."""

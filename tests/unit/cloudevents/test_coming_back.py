@@ -14,6 +14,7 @@ from tidings.cloudevents import (
     BATCH_TYPE,
     STRUCTURED_TYPE,
     from_batch,
+    from_binary,
     from_cloudevent,
     to_batch,
     to_binary,
@@ -195,6 +196,16 @@ class TestMapping:
         assert to_binary(event)[1] == b""
         assert_comes_back(event)
 
+    @pytest.mark.parametrize("mark", [{}, {"data_base64": True}])
+    @pytest.mark.parametrize(
+        "media_type", ["application/octet-stream", "application/json", "text/plain", "image/png"]
+    )
+    def test_of_a_redacted_event_of_any_type(self, media_type: str, mark: dict[str, bool]) -> None:
+        """What its data was is still said, and its empty body is taken for no data."""
+        extensions = {"datacontenttype": media_type, **mark}
+        data = {"type": "build", "payload": "", "redacted": True, "extensions": extensions}
+        assert_comes_back(Event.from_dict(data))
+
     def test_what_one_extension_cannot_say_hides_no_other(self) -> None:
         """Readers that know nothing of Tidings see every extension that attributes can say."""
         event = with_extensions(shard=3, dataschema="urn:x", nested={"a": 1})
@@ -210,3 +221,13 @@ class TestMapping:
             "nested": {"a": 1},
             "traceparent": "00-ab-cd-01",
         }
+
+    def test_what_is_changed_on_the_way_counts_as_it_came(self) -> None:
+        """A relay may give an attribute a new value, as tracing does; the rest stays exact."""
+        event = with_extensions(nested={"a": 1}, shard=3, traceparent="00-ab-cd-01")
+        message = {**to_cloudevent(event), "traceparent": "00-ab-ef-01"}
+        changed = {"nested": {"a": 1}, "shard": 3, "traceparent": "00-ab-ef-01"}
+        assert from_cloudevent(message).extensions == changed
+        headers, body = to_binary(event)
+        headers["ce-traceparent"] = "00-ab-ef-01"
+        assert from_binary(headers, body).extensions == changed

@@ -118,6 +118,11 @@ class TestRefused:
             ({"data": float("nan")}, "data"),
             ({"data": 10**5000}, "data"),
             ({"data": {"a": 1}, "redacted": True}, "redacted"),
+            ({"tidings": '{"source": "/else"}'}, "tidings.source"),
+            ({"tidings": '{"source": ""}'}, "tidings.source"),
+            ({"tidings": '{"source": "\\ud800"}'}, "tidings.source"),
+            ({"tidings": '{"status": ""}', "status": "success"}, "tidings.status"),
+            ({"tidings": '{"status": "failure"}'}, "tidings.status"),
         ],
     )
     def test_contradictions(self, more: dict[str, Any], field: str) -> None:

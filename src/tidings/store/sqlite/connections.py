@@ -23,7 +23,6 @@ from tidings.store.sqlite.transactions import (
     Looking,
     Snapshot,
     Transaction,
-    Watching,
     Writing,
 )
 
@@ -85,10 +84,6 @@ class Connections:
     def snapshot(self) -> Snapshot:
         """As `reading`, with all statements seeing the same state; to be left soon."""
         return Snapshot(self)
-
-    def watching(self) -> Watching:
-        """The one connection that looks for changes; the same again and again."""
-        return Watching(self)
 
     def stop_watching(self) -> None:
         """Close the connection that looks for changes."""
@@ -176,7 +171,8 @@ class Connections:
         try:
             self._ensure_open()
             if self._watcher is None:
-                self._watcher = self._open()
+                with Translated(self.path, self.deadline):
+                    self._watcher = self._open()
             else:
                 self._ensure_in_place()
         except BaseException:

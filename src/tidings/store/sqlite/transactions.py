@@ -1,4 +1,4 @@
-"""The ways to use a store's connections: to write, to read, to see one state, to watch.
+"""The ways to use a store's connections: to write, to read, to see one state.
 
 Each is a context: it takes a connection, gives it back, and lets sqlite3's errors leave as ours.
 They are classes, because every emit goes through one and a generator of `contextlib` costs it
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tidings.store.sqlite.connections import Connections
 
-__all__ = ["Looking", "Snapshot", "Transaction", "Watching", "Writing"]
+__all__ = ["Looking", "Snapshot", "Transaction", "Writing"]
 
 
 _NEARLY_ALL = 0.9
@@ -167,23 +167,3 @@ class Snapshot(Looking):
                 self._roll_back()
         finally:
             super().__exit__(kind, error, trace)
-
-
-class Watching(_Use):
-    """The one connection that looks for changes; the same again and again."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> sqlite3.Connection:
-        with self._translated:
-            self._connection = self._connections.take_watcher()
-        return self._connection
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._connections.give_back_watcher()
-        self._translated.__exit__(kind, error, trace)

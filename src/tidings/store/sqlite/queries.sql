@@ -18,9 +18,6 @@ UPDATE numbers SET pruned = ?, gaps = ?, revision = ?, records = ?, checksum = ?
 -- name: insert_event
 INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: event_by_key
-SELECT * FROM events WHERE key = ?
-
 -- name: latest
 SELECT * FROM events ORDER BY position DESC LIMIT 1
 

@@ -13,10 +13,14 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
 
-# Counts the signals it gets; ends, with their number, at the end of its input.
+# Counts the signals it gets; ends, with their number, at the end of its input. A signal also wakes
+# its select: one that came just ahead of a read that blocks would be counted when that read ends.
 COUNTING = """
-import os, signal, sys
+import os, select, signal, sys
 counts = {}
+woken, waking = os.pipe()
+os.set_blocking(waking, False)
+signal.set_wakeup_fd(waking)
 def count(number, frame):
     name = signal.Signals(number).name
     counts[name] = counts.get(name, 0) + 1
@@ -24,7 +28,7 @@ def count(number, frame):
 for name in sys.argv[1:]:
     signal.signal(getattr(signal, name), count)
 os.write(1, b"ready\\n")
-while os.read(0, 100):
+while 0 not in select.select([0, woken], [], [])[0] or os.read(0, 100):
     pass
 sys.exit(sum(counts.values()))
 """

@@ -112,21 +112,25 @@ def test_ctrl_c_reaches_the_command_once(seat: Any, streams: str) -> None:
 
 def test_a_new_window_size_reaches_the_command(seat: Any) -> None:
     """SIGWINCH comes, and by then the size is the new one."""
+    # Awaited, not handled: Python runs a handler only where its main thread next looks, and a
+    # signal just ahead of a read that then blocks would be answered when that read ends.
     code = (
         "import os, signal\n"
-        "def tell(*_): print('%dx%d' % os.get_terminal_size(1), flush=True)\n"
-        "signal.signal(signal.SIGWINCH, tell)\n"
-        "print('ready', flush=True); input()"
+        "signal.signal(signal.SIGWINCH, lambda *_: None)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])\n"
+        "print('ready', flush=True); size = None\n"
+        "while size != (132, 50):\n"
+        "    signal.sigwait([signal.SIGWINCH]); size = os.get_terminal_size(1)\n"
+        "print('%dx%d' % size)"
     )
     for streams in ({}, {"stderr": subprocess.DEVNULL}, {"stdin": subprocess.PIPE}):
         terminal = seat(*RUN, *python(code), **streams)
         terminal.until(b"ready")
         termios.tcsetwinsize(terminal.other_end, (50, 132))
         terminal.until(b"132x50")
+        assert terminal.ended() == 0
         if terminal.process.stdin:
             terminal.process.stdin.close()
-        terminal.type(b"\r")
-        terminal.ended()
 
 
 def test_the_terminal_is_left_as_it_was_found(seat: Any) -> None:

@@ -50,6 +50,9 @@ class Bus:
         context: whether emitted events say where they were made.
         deadline: the longest an emit waits for locks and connections (seconds); none for
             `TIDINGS_DEADLINE`, 1 s. Of no effect where `store` is a `Store`.
+        spooling: whether events wait in the spool when the store cannot take them. Without it an
+            emit raises `StoreUnavailable` or `OutcomeUnknown`: a server does so, as its clients
+            have spools of their own.
 
     Raises:
         InvalidSetting: the URL names no backend, or a setting is not usable.
@@ -70,6 +73,7 @@ class Bus:
         state_dir: str | None = None,
         context: bool = True,
         deadline: float | None = None,
+        spooling: bool = True,
     ) -> None:
         given = settings.default_url() if store is None else store
         self.store: Store = (
@@ -80,6 +84,7 @@ class Bus:
             spool_directory=spool or settings.spool_directory(),
             state_directory=state_dir or settings.state_directory(),
             schema_check=settings.schema_check(),
+            spooling=spooling,
         )
         self._max_payload = settings.max_payload()
         self._says_context = context

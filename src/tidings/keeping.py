@@ -30,6 +30,8 @@ class Keeping:
         spool_directory: where they wait when the store cannot take them.
         state_directory: where state files go; none for nowhere.
         schema_check: `off`, `warn` or `strict`; see `Catalog.check`.
+        spooling: whether events wait in the spool when the store cannot take them; without it the
+            caller is told why.
 
     Attributes:
         last_failure: why the newest event that went to the spool could not be kept in the store.
@@ -45,8 +47,10 @@ class Keeping:
         spool_directory: str,
         state_directory: str | None,
         schema_check: str,
+        spooling: bool = True,
     ) -> None:
         self.store = store
+        self._spooling = spooling
         self.last_failure: TidingsError | None = None
         self._spool_directory = spool_directory
         self._state_directory = state_directory
@@ -110,7 +114,7 @@ class Keeping:
         return results
 
     def _put_in_spool(self, batch: Batch, failure: TidingsError) -> list[Event] | Exception:
-        if batch.expected_version is not None or batch.put:
+        if not self._spooling or batch.expected_version is not None or batch.put:
             return failure
         self.last_failure = failure
         waiting: list[str] = []

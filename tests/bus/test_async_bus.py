@@ -21,6 +21,7 @@ from tidings.errors import (
     InvalidEvent,
     StoreClosed,
     StoreLocked,
+    StoreUnavailable,
     VersionConflict,
 )
 from tidings.store.base import Batch
@@ -132,6 +133,59 @@ def test_a_bad_request_fails_alone(store: GatedStore) -> None:
     assert (second.expected, second.actual) == (1, 2)
     assert isinstance(mixed, IdConflict)
     assert [event.position for event in many] == [5, 6]
+
+
+def test_many_batches_are_one_request(store: GatedStore) -> None:
+    """Batches kept at once share a transaction, and each has its own outcome."""
+    store.gate.set()
+    told: list[tuple[int, int]] = []
+
+    async def main() -> list[list[Event] | Exception]:
+        async with AsyncBus(store) as bus:
+            bus.on_commit = lambda batches, events, _: told.append((batches, events))
+            return await bus.keep_all(
+                [
+                    Batch([Event("a", id="1"), Event("b")]),
+                    Batch([Event("other", id="1")]),
+                    Batch([Event("c")]),
+                ]
+            )
+
+    first, second, third = run(main)
+    assert isinstance(first, list)
+    assert isinstance(second, IdConflict)
+    assert isinstance(third, list)
+    assert [event.position for event in (*first, *third)] == [1, 2, 3]
+    assert store.sizes == [3]
+    assert told == [(3, 4)]
+
+
+def test_waiting_gives_the_head(open_store: GatedStore) -> None:
+    """Who waits is told the head when it moves, or when time is up."""
+
+    async def main() -> tuple[int, int]:
+        async with AsyncBus(open_store) as bus:
+            waiting = await start(bus.wait(0, PATIENCE))
+            await bus.emit("x")
+            return await waiting, await bus.wait(1, 0)
+
+    assert run(main) == (1, 1)
+
+
+def test_a_bus_that_does_not_spool_says_why(tmp_path: Path) -> None:
+    """Without spooling the error comes out, and nothing waits anywhere."""
+    path = tmp_path / "events.db"
+    with sqlite3.connect(path) as foreign:
+        foreign.execute("CREATE TABLE foreign_to_us (x)")
+
+    async def main() -> None:
+        spool = tmp_path / "spool"
+        async with AsyncBus(f"sqlite:///{path}", spool=str(spool), spooling=False) as bus:
+            with pytest.raises(StoreUnavailable):
+                await bus.emit("x")
+            assert not spool.exists()
+
+    run(main)
 
 
 def test_what_breaks_a_rule_is_never_queued(store: GatedStore) -> None:

@@ -34,7 +34,7 @@ class Filter:
         project: projects; any of them. The empty string is the project of events without one.
         status: outcomes; any of them.
         source: sources; any of them.
-        aggregate_type: the kind of thing the event is about.
+        aggregate_type: the kind of thing the event is about; empty for events about nothing.
         aggregate_id: the thing the event is about.
         correlation_id: the larger undertaking it belongs to.
         causation_id: what caused it.
@@ -253,6 +253,8 @@ def _holds(filter: Filter, name: str, event: Event) -> bool:
         return (filter.needle or "") in fold(event.record[PAYLOAD] or "")
     wanted = getattr(filter, name)
     actual = getattr(event, name)
+    if name == "aggregate_type":
+        actual = actual or ""
     return actual in wanted if isinstance(wanted, tuple) else actual == wanted
 
 

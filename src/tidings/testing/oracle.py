@@ -96,7 +96,7 @@ _CONDITIONS: dict[str, Callable[[Any, Event], bool]] = {
     "project": lambda projects, event: event.project in projects,
     "status": lambda statuses, event: event.status in statuses,
     "source": lambda sources, event: event.source in sources,
-    "aggregate_type": lambda kind, event: event.aggregate_type == kind,
+    "aggregate_type": lambda kind, event: (event.aggregate_type or "") == kind,
     "aggregate_id": lambda name, event: event.aggregate_id == name,
     "correlation_id": lambda name, event: event.correlation_id == name,
     "causation_id": lambda name, event: event.causation_id == name,

@@ -114,7 +114,7 @@ _CONDITIONS: dict[str, st.SearchStrategy[Any]] = {
     "project": st.lists(words | st.just(""), min_size=1, max_size=3),
     "status": _several(_STATUSES),
     "source": _several(_SOURCES),
-    "aggregate_type": st.sampled_from(KINDS),
+    "aggregate_type": st.sampled_from((*KINDS, "")),
     "aggregate_id": _name,
     "correlation_id": _name,
     "causation_id": _name,

@@ -146,6 +146,8 @@ def _can_drive(name: str, given: dict[str, Any], known_types: Sequence[str]) -> 
         return len(matching_types(value, known_types)) <= _MERGED
     if name == "status":
         return bool(value == ("failure",))
+    if name == "aggregate_type":
+        return bool(value)  # events about nothing are not in its index
     return not isinstance(value, tuple) or len(value) <= _MERGED
 
 
@@ -188,6 +190,8 @@ def _conditions(filter: Filter, name: str) -> list[Condition]:
         ]
     if name == "contains":
         return [Condition("instr(lower(payload), ?) > 0", filter.needle)]
+    if name == "aggregate_type" and not value:
+        return [Condition("aggregate_type IS NULL")]
     return [Condition(f"{name} = ?", value)]
 
 

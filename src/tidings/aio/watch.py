@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from threading import Lock, Thread
 
-from tidings.aio.waking import call_in, settle
+from tidings.aio.waking import call_in
 from tidings.errors import TidingsError
 
 TYPE_CHECKING = False
@@ -94,11 +95,11 @@ class Watch:
 
     def _wake(self, head: int, *, everyone: bool = False) -> None:
         for future, loop in self._due(lambda position: everyone or head > position, head):
-            call_in(loop, [settle(future, head)])
+            call_in(loop, partial(_tell, future, head))
 
     def _fail(self, error: TidingsError) -> None:
         for future, loop in self._due(lambda _: True):
-            call_in(loop, [settle(future, error)])
+            call_in(loop, partial(_tell, future, error))
 
     def _due(
         self, is_due: Callable[[int], bool], head: int = 0
@@ -114,3 +115,13 @@ class Watch:
             for future, _ in due:
                 del self._waiting[future]
         return due
+
+
+def _tell(future: asyncio.Future[int], said: int | Exception) -> None:
+    """Tell a waiting coroutine the head, or why there is none."""
+    if future.done():
+        return
+    if isinstance(said, Exception):
+        future.set_exception(said)
+    else:
+        future.set_result(said)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import perf_counter
 
-from tidings.aio.waking import call_in, settle
+from tidings.aio.waking import call_in
 from tidings.errors import StoreClosed
 
 TYPE_CHECKING = False
@@ -33,17 +34,47 @@ _MOST_EVENTS = 1000
 
 
 class _Request:
-    """Batches on their way to the writer, and the future their caller waits for."""
+    """Batches on their way to the writer, and what their caller waits for.
 
-    __slots__ = ("batches", "events", "future", "loop", "taken", "withdrawn")
+    `result` is what became of them, or the one error for all.
+    """
+
+    __slots__ = ("_late", "batches", "events", "future", "loop", "result", "taken", "withdrawn")
 
     def __init__(self, batches: Sequence[Batch], loop: asyncio.AbstractEventLoop) -> None:
         self.batches = batches
         self.events = sum(len(batch.events) for batch in batches)
         self.loop = loop
         self.future: asyncio.Future[Results] = loop.create_future()
+        self.result: Results | Exception | None = None
         self.taken = False
         self.withdrawn = False
+        self._late: asyncio.Future[None] | None = None
+
+    def settle(self, result: Results | Exception) -> None:
+        """Tell the caller what became of it; called in its loop."""
+        self.result = result
+        if self._late is not None and not self._late.done():
+            self._late.set_result(None)
+        if self.future.done():
+            return
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+    async def outcome(self) -> str:
+        """Wait until it was written, also when cancelled again; what became of it, in words."""
+        while self.result is None:
+            self._late = self.loop.create_future()
+            try:
+                await self._late
+            except asyncio.CancelledError:
+                continue
+        if self.future.done() and not self.future.cancelled():
+            self.future.exception()  # Else asyncio complains that nobody asked for it.
+        results = [self.result] if isinstance(self.result, Exception) else self.result
+        return "; ".join(map(_said, results))
 
 
 class Writer:
@@ -66,11 +97,11 @@ class Writer:
         request = _Request(batches, asyncio.get_running_loop())
         self._send(request)
         try:
-            return await asyncio.shield(request.future)
+            return await request.future
         except asyncio.CancelledError:
             if self._withdraw(request):
                 raise
-            raise asyncio.CancelledError(await _outcome(request.future)) from None
+            raise asyncio.CancelledError(await request.outcome()) from None
 
     def close(self) -> None:
         """Keep what waits, then end."""
@@ -140,27 +171,20 @@ class Writer:
             events = sum(request.events for request in requests)
             self.on_commit(len(batches), events, perf_counter() - started)
         # One call into each loop, not one a request: waking a loop costs a system call.
-        answers: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+        settled: dict[asyncio.AbstractEventLoop, list[tuple[_Request, Results | Exception]]] = {}
         start = 0
         for request in requests:
             end = start + len(request.batches)
             own = results if isinstance(results, Exception) else results[start:end]
-            answers.setdefault(request.loop, []).append(settle(request.future, own))
+            settled.setdefault(request.loop, []).append((request, own))
             start = end
-        for loop, calls in answers.items():
-            call_in(loop, calls)
+        for loop, outcomes in settled.items():
+            call_in(loop, partial(_settle_all, outcomes))
 
 
-async def _outcome(future: asyncio.Future[Results]) -> str:
-    """Wait for a request that is being written, also when cancelled again; say its outcome."""
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
-    error = future.exception()
-    results = [error] if error is not None else future.result()
-    return "; ".join(map(_said, results))
+def _settle_all(outcomes: list[tuple[_Request, Results | Exception]]) -> None:
+    for request, result in outcomes:
+        request.settle(result)
 
 
 def _said(result: list[Event] | BaseException) -> str:

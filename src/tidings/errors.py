@@ -18,7 +18,8 @@
     │   ├── StoreDamaged                … its contents contradict themselves
     │   ├── NotAStore                   … the file is something else
     │   ├── StoreTooNew                 … a newer Tidings wrote it
-    │   └── NetworkFileSystem           … SQLite would not be safe where it lies
+    │   ├── NetworkFileSystem           … SQLite would not be safe where it lies
+    │   └── NotAllowed                  … the server refuses the key, or wants one
     ├── OutcomeUnknown                  interrupted in the middle: kept or not is not known
     ├── StoreClosed                     the store or bus was closed before this call
     ├── NotKept                         neither store nor spool could take the event
@@ -39,6 +40,7 @@ __all__ = [
     "MissingExtra",
     "NetworkFileSystem",
     "NotAStore",
+    "NotAllowed",
     "NotKept",
     "OutcomeUnknown",
     "RevisionConflict",
@@ -233,6 +235,10 @@ class StoreTooNew(StoreUnavailable):
 
 class NetworkFileSystem(StoreUnavailable):
     """The store would lie on a network file system, where SQLite is not safe."""
+
+
+class NotAllowed(StoreUnavailable):
+    """The server refuses the key it was shown, or wants one; nothing was kept."""
 
 
 class OutcomeUnknown(TidingsError):  # noqa: N818

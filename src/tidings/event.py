@@ -177,10 +177,12 @@ class Event:
         )
 
     @classmethod
-    def from_record(cls, record: Record) -> Event:
+    def from_record(cls, record: Record, *, timestamp_given: bool = True) -> Event:
         """The event a store kept as this record; nothing is checked again."""
         event = _new(cls)
         _set_record(event, record)
+        if not timestamp_given:
+            _set(event, "_timestamp_given", False)
         return event
 
     @classmethod

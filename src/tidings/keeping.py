@@ -107,6 +107,13 @@ class Keeping:
             results = self.store.append_all(batches)
         except (StoreUnavailable, OutcomeUnknown) as failure:
             results = [self._put_in_spool(batch, failure) for batch in batches]
+        else:
+            results = [
+                self._put_in_spool(batch, result)
+                if isinstance(result, (StoreUnavailable, OutcomeUnknown))
+                else result
+                for batch, result in zip(batches, results, strict=True)
+            ]
         if self._state_directory is not None:
             for result in results:
                 if isinstance(result, list):

@@ -2,6 +2,7 @@
 
     TIDINGS_HOME            where stores, spool and caches lie; ~/.tidings
     TIDINGS_URL             the default store; sqlite:///<home>/events.db
+    TIDINGS_KEY             what a server is shown that keeps the store; no key
     TIDINGS_SPOOL           the spool's directory; <home>/spool
     TIDINGS_DEADLINE        the longest an emit waits before it spools (seconds); 1
     TIDINGS_MAX_PAYLOAD     the largest payload as JSON (bytes); 1048576
@@ -21,9 +22,11 @@ import os
 from tidings.errors import InvalidSetting, shorten
 
 __all__ = [
+    "checked_key",
     "deadline",
     "default_url",
     "home",
+    "key",
     "max_payload",
     "schema_check",
     "spool_directory",
@@ -42,6 +45,27 @@ def home() -> str:
 def default_url() -> str:
     """The store that module-level verbs and commands use (`TIDINGS_URL`)."""
     return os.environ.get("TIDINGS_URL") or f"sqlite:///{os.path.join(home(), 'events.db')}"
+
+
+def key() -> str | None:
+    """What a server is shown that keeps the store (`TIDINGS_KEY`), if anything.
+
+    Raises:
+        InvalidSetting: it is no key.
+    """
+    text = os.environ.get("TIDINGS_KEY")
+    return checked_key(text.strip()) if text else None
+
+
+def checked_key(text: str) -> str:
+    """A key, if it can be sent as one.
+
+    Raises:
+        InvalidSetting: it is empty or holds what no header may; the error does not show it.
+    """
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise InvalidSetting("TIDINGS_KEY must be a key as `tidings keys create` showed it")
+    return text
 
 
 def spool_directory() -> str:

@@ -18,6 +18,10 @@ _MICROSECONDS = 1_000_000
 _FIRST_INSTANT = -62_135_596_800 * _MICROSECONDS  # 0001-01-01T00:00:00Z
 _LAST_INSTANT = 253_402_300_800 * _MICROSECONDS - 1  # the end of the year 9999
 
+_REMEMBERED = 256
+_seconds: dict[int, str] = {}
+"""The text of seconds written before: what happens now is written within the same few."""
+
 
 def now_instant() -> int:
     """Microseconds since 1970-01-01T00:00:00Z."""
@@ -31,8 +35,14 @@ def format_instant(instant: int) -> str:
     '2026-01-01T00:00:00.000001Z'
     """
     seconds, microseconds = divmod(instant, _MICROSECONDS)
-    year, month, day, hour, minute, second, *_ = gmtime(seconds)
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{microseconds:06}Z"
+    text = _seconds.get(seconds)
+    if text is None:
+        year, month, day, hour, minute, second, *_ = gmtime(seconds)
+        text = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}."
+        if len(_seconds) >= _REMEMBERED:
+            _seconds.clear()
+        _seconds[seconds] = text
+    return f"{text}{microseconds:06}Z"
 
 
 def parse_instant(text: str, *, naive: str = "local") -> int:

@@ -44,6 +44,20 @@ class UnsureStore(SQLiteStore):
         raise OutcomeUnknown("the connection broke; send the same events again")
 
 
+class PartlyClosedStore(SQLiteStore):
+    """A store that refuses some of what it is given, as a server does by project."""
+
+    def append_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
+        """Keep what is not about the project `closed`."""
+        results = iter(super().append_all([each for each in batches if not _is_closed(each)]))
+        refused = StoreUnavailable("this project is closed to you")
+        return [refused if _is_closed(each) else next(results) for each in batches]
+
+
+def _is_closed(batch: Batch) -> bool:
+    return any(event.project == "closed" for event in batch.events)
+
+
 def no_store(path: Path) -> str:
     """The URL of a store whose file is something else."""
     path.write_text("This is no database, but a letter to a friend. " * 50)
@@ -52,6 +66,14 @@ def no_store(path: Path) -> str:
 
 class TestSpool:
     """What the store cannot take waits, and comes home once."""
+
+    def test_what_is_refused_alone_waits_alone(self, tmp_path: Path) -> None:
+        """Of batches kept at once, those the store could not take go to the spool."""
+        with Bus(PartlyClosedStore(str(tmp_path / "events.db"))) as bus:
+            outcomes = bus.keep_all([Batch([Event("x", "open")]), Batch([Event("x", "closed")])])
+            kept, waiting = (event for each in outcomes if isinstance(each, list) for event in each)
+            assert (kept.position, waiting.position) == (1, None)
+            assert bus.spool.waiting() == 1
 
     def test_it_waits_and_comes_home(self, tmp_path: Path) -> None:
         """The event has no position at first; collected, it is kept once, as it was said."""

@@ -91,6 +91,7 @@ def test_the_bus_spools_on_store_unavailable_only() -> None:
         "NotAStore",
         "StoreTooNew",
         "NetworkFileSystem",
+        "NotAllowed",
     }
 
 

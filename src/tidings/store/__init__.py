@@ -19,7 +19,8 @@ def open_store(url: str, *, deadline: float | None = None) -> Store:
     """Open the store a URL names, and make it where it does not exist yet.
 
     Args:
-        url: `sqlite:///relative/or//absolute/path`, or `memory:`.
+        url: `sqlite:///relative/or//absolute/path`, `memory:`, or `http://host:8765` (also
+            `https:`) for the store that a server keeps.
         deadline: the longest an append waits for locks and connections (seconds); left out, the
             setting `TIDINGS_DEADLINE`, 1 s.
 
@@ -36,6 +37,11 @@ def open_store(url: str, *, deadline: float | None = None) -> Store:
         from tidings.store.memory import MemoryStore
 
         return MemoryStore()
+    if scheme in ("http", "https"):
+        from tidings.store.remote import RemoteStore
+
+        return RemoteStore(url, deadline=deadline)
     raise InvalidSetting(
-        f"store URL {shorten(url)} names no backend; use sqlite:///path or memory:"
+        f"store URL {shorten(url)} names no backend; use sqlite:///path, memory: or "
+        f"http://host:port"
     )

@@ -37,6 +37,9 @@ def count(connections: Connections, query: Query) -> Count:
             wanted = set(matching_types(query.types or ("*",), names))
             total = sum(known.count for known in types if known.type in wanted)
             return _limited(query, total, exact=True)
+        if _by_time_alone(query):
+            (total,) = connection.execute(SQL["count_of_time"], _times(query)).fetchone()
+            return _limited(query, total, exact=True)
         if not found.remaining:
             select = found.select("count(*)", low, high)
             (total,) = connection.execute(select.sql, select.values).fetchone()
@@ -81,9 +84,7 @@ def _histogram_rows(
         ]
     with connections.reading() as connection:
         if _by_time_alone(query):
-            since = _EARLIEST if query.since is None else query.since
-            until = _LATEST if query.until is None else query.until
-            values = (interval, interval, interval, since, until)
+            values = (interval, interval, interval, *_times(query))
             return _sound(connection.execute(SQL["histogram_of_all"], values).fetchall())
         low, high = _bounds(connection, query)
         found = plan(query, type_names(connection, query))
@@ -106,6 +107,12 @@ def _by_time_alone(query: Query) -> bool:
     names = {name for name, _ in query.conditions()}
     whole = query.after == 0 and query.before is None
     return whole and query.exclude is None and names <= {"since", "until"}
+
+
+def _times(query: Query) -> tuple[int, int]:
+    """From when on and before when, where the query leaves that open too."""
+    since = _EARLIEST if query.since is None else query.since
+    return since, _LATEST if query.until is None else query.until
 
 
 def _bounds(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:

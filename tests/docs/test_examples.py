@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
+from contextlib import contextmanager
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -14,6 +18,12 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 from tests.docs.pages import DOCS, PAGES, ROOT, page_id
 from tests.docs.shell_blocks import run_console_block, run_shell_block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVER = "http://127.0.0.1:8765"
+"""Where the pages say the server is; tests run it on a free port."""
 
 # These pages tell how the repository is worked on; what they tell to run is `make test` itself.
 ABOUT_THE_REPOSITORY = {ROOT / "CONTRIBUTING.md", DOCS / "performance.md"}
@@ -33,6 +43,29 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Python and shell blocks do what the page says, one after the other."""
     monkeypatch.chdir(tmp_path)
     path = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
-    with patch.dict(os.environ, {"PATH": path, "NO_COLOR": "1"}):
-        for example in BOOK.parse(page).examples():
+    # An answer that is an error shall fail the line that got it.
+    (tmp_path / ".curlrc").write_text("fail\n")
+    given = {"PATH": path, "NO_COLOR": "1", "CURL_HOME": str(tmp_path)}
+    with patch.dict(os.environ, given), served(page, tmp_path) as shown:
+        for example in BOOK.parse(shown).examples():
             example.evaluate()
+
+
+@contextmanager
+def served(page: Path, directory: Path) -> Iterator[Path]:
+    """The page as it is tried: where it speaks of a server, one runs on the page's own store."""
+    text = page.read_text()
+    if SERVER not in text:
+        yield page
+        return
+    command = [sys.executable, "-m", "tidings", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:[0-9]+", server.stdout.readline())
+        assert found is not None
+        tried = directory / page.name
+        tried.write_text(text.replace(SERVER, found[0]))
+        try:
+            yield tried
+        finally:
+            server.kill()

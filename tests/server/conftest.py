@@ -1,0 +1,114 @@
+"""Real servers for the tests: `tidings serve` in processes of its own, on free ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENCE = 60.0
+"""How long anything may take before a test fails instead of hanging (seconds)."""
+
+_URL = re.compile(r"(https?://[^\s/]+)")
+
+
+class Server:
+    """One `tidings serve` with a home of its own.
+
+    Attributes:
+        home: its `TIDINGS_HOME`.
+        url: where it listens.
+        process: its process.
+    """
+
+    def __init__(self, home: Path, options: tuple[str, ...], env: dict[str, str]) -> None:
+        self.home = home
+        self._options = options
+        self.environment = {**os.environ, "TIDINGS_HOME": str(home), **env}
+        self.port = 0
+        self.start()
+
+    @property
+    def store_url(self) -> str:
+        """The store it serves, to be opened beside it."""
+        return f"sqlite:///{self.home}/events.db"
+
+    def start(self) -> None:
+        """Start it, and wait until it listens; on the port it had before, if it had one."""
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-m", "tidings", "serve", "--port", str(self.port), *self._options],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = _URL.search(line)
+        if found is None:
+            self.process.kill()
+            rest, errors = self.process.communicate()
+            raise AssertionError(f"the server did not start: {line}{rest}{errors}")
+        self.url = found[1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def stop(self) -> tuple[int, str]:
+        """Ask it to end, and wait; its exit code and what it said on standard error."""
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self.process.kill()
+        self.process.communicate()
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same port."""
+        self.kill()
+        self.start()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client of it."""
+        return httpx.Client(base_url=self.url, timeout=PATIENCE, **options)
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts servers; they are killed when the test ends."""
+    started: list[Server] = []
+
+    def start(*options: str, env: dict[str, str] | None = None) -> Server:
+        home = tmp_path_factory.mktemp("served")
+        started.append(Server(home, options, env or {}))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a file; tests keep apart by the names they give."""
+    environment = {name: "" for name in os.environ if name.startswith("TIDINGS_")}
+    started = Server(tmp_path_factory.mktemp("served"), (), environment)
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def client(shared_server: Server) -> Iterator[httpx.Client]:
+    """A client of the shared server."""
+    with shared_server.client() as opened:
+        yield opened

@@ -20,6 +20,11 @@ PARTS = {
     "shell": "the `tidings` command and `import tidings`",
     "group_commit": "64 emitters in one process",
     "waking": "how soon and how cheaply a waiting process learns of another's event",
+    "http_post": "POST of one event by 64 clients (needs wrk)",
+    "http_batch": "POST of a thousand events",
+    "sse_deliveries": "the live stream to 200 clients",
+    "sse_latency": "from emit to 100 clients of the live stream",
+    "sse_idle": "a thousand idle streams: memory, and stopping with them",
     "run_command": "what `tidings run` adds to the way of a command's output",
 }
 

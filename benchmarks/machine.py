@@ -14,6 +14,16 @@ __all__ = ["facts"]
 
 _SYNCS = 200
 _BLOCK = 4096
+_PACKAGES = (
+    "tidings",
+    "scitex-events",
+    "eventsourcing",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "fastapi",
+    "pydantic",
+)
 
 
 def facts(directory: str) -> list[str]:
@@ -28,9 +38,7 @@ def facts(directory: str) -> list[str]:
         f"{os.cpu_count()} cores ({_processor()}), load {load} at the start",
         f"fdatasync p50 {_sync_seconds(directory) * 1e6:.0f} µs on {_file_system(directory)}",
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
-        ", ".join(
-            f"{name} {version(name)}" for name in ("tidings", "scitex-events", "eventsourcing")
-        ),
+        ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
     ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from statistics import median, quantiles
 from typing import NamedTuple
 
-__all__ = ["Comparison", "Ratio", "compare", "percentile"]
+__all__ = ["Comparison", "Ratio", "compare", "percentile", "spread"]
 
 
 class Ratio(NamedTuple):
@@ -32,7 +32,7 @@ class Comparison:
 
     def faster(self, name: str, than: str) -> Ratio:
         """How many times as fast one thing is as another."""
-        return _ratio([b / a for a, b in zip(self.seconds[name], self.seconds[than], strict=True)])
+        return spread([b / a for a, b in zip(self.seconds[name], self.seconds[than], strict=True)])
 
     def slower(self, name: str, than: str) -> Ratio:
         """How many times as long one thing takes as another."""
@@ -69,16 +69,17 @@ def percentile(values: list[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
+def spread(values: list[float]) -> Ratio:
+    """What the rounds gave, as their median and the bounds of their middle half."""
+    if len(values) < 2:
+        return Ratio(values[0], values[0], values[0])
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return Ratio(middle, low, high)
+
+
 def _timed(thing: Callable[[], float | None]) -> float:
     gc.collect()
     start = time.perf_counter()
     counted = thing()
     taken = time.perf_counter() - start
     return taken if counted is None else counted
-
-
-def _ratio(values: list[float]) -> Ratio:
-    if len(values) < 2:
-        return Ratio(values[0], values[0], values[0])
-    low, middle, high = quantiles(values, n=4, method="inclusive")
-    return Ratio(middle, low, high)

@@ -112,7 +112,7 @@ def test_the_installed_shell_emitter_needs_no_python(clean: Path, own_home: Path
 def test_without_its_extra_the_server_says_how_to_get_it(clean: Path, own_home: Path) -> None:
     """`tidings serve` names the line that installs what is missing."""
     environ = {"HOME": str(own_home), "PATH": os.defpath}
-    command = [clean / "tidings", "serve", "--port", "0"]
+    command = [str(clean / "tidings"), "serve", "--port", "0"]
     done = subprocess.run(
         command, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
@@ -124,7 +124,7 @@ def test_the_installed_server_serves_its_pages(clean: Path, own_home: Path) -> N
     """The wheel holds what the server shows, with the extra's packages beside it."""
     # This environment's packages, but not its editable Tidings, which only a .pth file would find.
     environ = {"HOME": str(own_home), "PYTHONPATH": sysconfig.get_path("purelib")}
-    command = [clean / "tidings", "serve", "--port", "0"]
+    command = [str(clean / "tidings"), "serve", "--port", "0"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = server.stdout.readline().split()[0]

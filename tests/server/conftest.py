@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ class Server:
         self._options = options
         self.environment = {**os.environ, "TIDINGS_HOME": str(home), **env}
         self.port = 0
+        home.mkdir(parents=True, exist_ok=True)
+        # A file and no pipe: nobody reads while it runs, and a full pipe would stop it.
+        self._said = home / "stderr.txt"
         self.start()
 
     @property
@@ -43,40 +47,56 @@ class Server:
         """The store it serves, to be opened beside it."""
         return f"sqlite:///{self.home}/events.db"
 
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "tidings", "serve", f"--port={self.port}", *self._options]
+
     def start(self) -> None:
         """Start it, and wait until it listens; on the port it had before, if it had one."""
-        self.process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-m", "tidings", "serve", "--port", str(self.port), *self._options],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with self._said.open("w") as said:
+            self.process: subprocess.Popen[str] = subprocess.Popen(
+                self._command(),
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = _URL.search(line)
         if found is None:
-            self.process.kill()
-            rest, errors = self.process.communicate()
-            raise AssertionError(f"the server did not start: {line}{rest}{errors}")
+            self.kill()
+            raise AssertionError(f"the server did not start: {line}{self._said.read_text()}")
         self.url = found[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
+    def ended(self) -> tuple[int, str]:
+        """Wait for its end; its exit code and what it said on standard error."""
+        self._wait()
+        return self.process.returncode, self._said.read_text()
+
     def stop(self) -> tuple[int, str]:
-        """Ask it to end, and wait; its exit code and what it said on standard error."""
+        """Ask it to end, and wait; as `ended`."""
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, errors
+        return self.ended()
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.process.kill()
-        self.process.communicate()
+        self._wait()
+
+    def _wait(self) -> None:
+        self.process.wait(PATIENCE)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def restart(self) -> None:
         """Kill it and start it again on the same port."""
         self.kill()
-        self.start()
+        # Held meanwhile, without listening, so that nobody else is given the port.
+        with socket.socket(socket.AF_INET6 if "[" in self.url else socket.AF_INET) as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((httpx.URL(self.url).host, self.port))
+            self.start()
 
     def client(self, **options: Any) -> httpx.Client:
         """A client of it."""

@@ -143,7 +143,7 @@ def test_without_the_extra_the_line_that_installs_it_is_told(
 
     monkeypatch.setitem(sys.modules, "fastapi", None)
     monkeypatch.delattr(tidings.server, "app", raising=False)
-    monkeypatch.delitem(tidings.server.__dict__, "create_app", raising=False)
+    monkeypatch.delattr(tidings.server, "create_app", raising=False)
     with pytest.raises(MissingExtra, match=r"tidings\[server\]"):
         _ = tidings.server.app
 

@@ -58,7 +58,7 @@ def test_it_ends_with_streams_open(server: Callable[..., Server], workers: int, 
         for connection in opened:
             # The last chunk of an answer in chunks, so a client knows that nothing is missing.
             assert rest_of(connection).endswith(b"0\r\n\r\n")
-        _, errors = started.process.communicate(timeout=PATIENCE)
+        _, errors = started.ended()
     assert (started.process.returncode, "Cancel" in errors) == (DONE, False)
 
 

@@ -59,7 +59,7 @@ def test_a_server_that_is_about_to_end_is_not_ready() -> None:
             app.service.drain()
             ready = await client.get("/health/ready")
             assert (ready.status_code, ready.headers["retry-after"]) == (503, "1")
-            assert ready.json()["type"] == "urn:tidings:problem:draining"
+            assert ready.json()["type"] == "urn:tidings:problem:stopping"
             assert (await client.get("/health/live")).status_code == 200
             assert (await client.get("/health/")).status_code == 200
         await app.stop()

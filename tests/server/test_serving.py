@@ -58,7 +58,7 @@ def test_ctrl_c_ends_it(server: Callable[..., Server]) -> None:
     """It ends with the exit code of Ctrl-C."""
     started = server()
     started.process.send_signal(signal.SIGINT)
-    _, errors = started.process.communicate(timeout=PATIENCE)
+    _, errors = started.ended()
     assert (started.process.returncode, "Traceback" in errors) == (INTERRUPTED, False)
 
 

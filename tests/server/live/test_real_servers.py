@@ -248,6 +248,21 @@ def test_a_tail_misses_and_repeats_nothing_while_the_server_is_killed(
         assert tails[1].seen == [event.position for event in bus.read(types="kind-1")]
 
 
+def test_what_was_redacted_is_not_given_from_memory(server: Callable[..., Server]) -> None:
+    """A stream that begins after a redaction shows no payload, though a stream had it before."""
+    served = server()
+    with served.client() as client, client.stream("GET", "/events/stream") as other:
+        lines = other.iter_lines()
+        assert next(lines)  # it is followed from here on
+        emit(served, "said", size=10)
+        while "said" not in next(lines):
+            pass
+        assert client.post("/log/redact", json={"query": {"types": ["said"]}}).status_code == 200
+        (message,) = stream(served, "after=0&limit=1")
+    event = json.loads(message.data)
+    assert (event["redacted"], event["payload"]) == (True, None)
+
+
 # Clients that do not read ------------------------------------------------------------------------
 
 

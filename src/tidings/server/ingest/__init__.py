@@ -6,3 +6,7 @@ group by group, and `results` tells what became of each; `idempotency` makes a r
 again repeat nothing; `wishes` reads the query. The routes are `routes/ingest.py` and
 `routes/emit.py`, and `operations` what they promise in the OpenAPI document.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -32,6 +32,17 @@ _FILTERS = [
     {"until": _UNTIL, "contains": _CONTAINS}.get(each["name"], each) for each in FILTER_PARAMETERS
 ]
 
+# Of one event of the stream: OpenAPI 3.1 has no word for a stream of them.
+_FRAME = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "Its position; empty after a gap"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "description": "An EventItem as JSON"},
+        "retry": {"type": "integer", "description": "When to come back (milliseconds)"},
+    },
+}
+
 OPERATION: dict[str, Any] = {
     "tags": ["events"],
     "operationId": "stream_events",
@@ -42,7 +53,7 @@ OPERATION: dict[str, Any] = {
             "name": "Last-Event-ID",
             "in": "header",
             "description": "The position to go on from; counts before the parameters",
-            "schema": _POSITION,
+            "schema": {"anyOf": [_POSITION, {"type": "string", "maxLength": 0}]},
         },
         parameter("last_event_id", "The same, for clients that cannot set headers", _POSITION),
         parameter("after", "The same", _POSITION),
@@ -61,7 +72,7 @@ OPERATION: dict[str, Any] = {
             "description": "The stream; it goes on until one side ends it",
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
+                    "schema": _FRAME,
                     "example": 'id: 17\nevent: event\ndata: {"event_id": "…", "position": 17}\n\n',
                 }
             },

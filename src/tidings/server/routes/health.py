@@ -80,7 +80,7 @@ async def ready(
     """Whether requests should be sent here: not while the server ends, nor without its store."""
     if service.draining:
         detail = "the server is about to end; ask another, or come back when it runs again"
-        return _not_ready(request, Problem(503, "draining", detail))
+        return _not_ready(request, Problem(503, "stopping", detail))
     if not await _look(response, service):
         detail = "the store does not answer; come back a little later"
         return _not_ready(request, Problem(503, "store-unavailable", detail))

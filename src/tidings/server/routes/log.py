@@ -66,12 +66,15 @@ async def _prune(call: Call) -> None:
     call.caller.require_all_projects()
     asked = await asked_json(call, {"through"})
     through = natural("through", asked["through"])
-    await answer_json(call, {"pruned": await asyncio.to_thread(call.service.store.prune, through)})
+    pruned = await asyncio.to_thread(call.service.store.prune, through)
+    call.service.live.forget()
+    await answer_json(call, {"pruned": pruned})
 
 
 async def _redact(call: Call) -> None:
     query = await _asked_query(call)
     redacted = await asyncio.to_thread(call.service.store.redact, query)
+    call.service.live.forget()
     await answer_json(call, {"redacted": redacted})
 
 

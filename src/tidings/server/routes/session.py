@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidings.server.access import Caller, caller_with, needs, unauthorized
 from tidings.server.calls import BODY_SECONDS, too_slow
+from tidings.server.openapi import PROBLEM
 from tidings.server.problems import Problem
 from tidings.server.service import Service, service_of
 from tidings.server.sessions import session_cookie, session_id_of
@@ -68,7 +69,12 @@ async def who(request: Request, caller: _Caller, service: _Service) -> Response:
     return _who(request, caller, service)
 
 
-@router.post("/session", responses=_ANSWERS, response_class=JSONResponse, openapi_extra=_BODY)
+@router.post(
+    "/session",
+    responses={**_ANSWERS, 422: PROBLEM},
+    response_class=JSONResponse,
+    openapi_extra=_BODY,
+)
 async def begin(request: Request, caller: _Caller, service: _Service) -> Response:
     """Trade a key (`Authorization: Bearer`, or `{"key": …}`) for a session's cookie."""
     key = service.keys.known(caller.key_id)

@@ -53,6 +53,7 @@ class Filter:
     """
 
     __slots__ = (
+        "_given",
         "_payload_texts",
         "aggregate_id",
         "aggregate_type",
@@ -103,6 +104,11 @@ class Filter:
         self.payload = _pairs(payload)
         self.contains = _text("contains", contains) or None
         self._payload_texts = _encoded(self.payload)
+        self._given = tuple(
+            (name, value)
+            for name in Filter.__slots__
+            if not name.startswith("_") and (value := getattr(self, name)) not in (None, (), {})
+        )
 
     @property
     def needle(self) -> str | None:
@@ -115,20 +121,16 @@ class Filter:
         return self._payload_texts
 
     def conditions(self) -> list[tuple[str, Any]]:
-        """The conditions that are given, by name."""
-        return [
-            (name, value)
-            for name in self.__slots__
-            if not name.startswith("_") and (value := getattr(self, name)) not in (None, (), {})
-        ]
+        """The conditions that are given, by name; the window of a query is none of them."""
+        return list(self._given)
 
     def matches(self, event: Event) -> bool:
         """Whether all conditions hold for the event."""
-        return all(_holds(self, name, event) for name, _ in self.conditions())
+        return all(_holds(self, name, event) for name, _ in self._given)
 
     def matches_any(self, event: Event) -> bool:
         """Whether at least one condition holds for the event."""
-        return any(_holds(self, name, event) for name, _ in self.conditions())
+        return any(_holds(self, name, event) for name, _ in self._given)
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.conditions())
@@ -182,14 +184,6 @@ class Query(Filter):
         if exclude is not None and not isinstance(exclude, Filter):
             raise InvalidQuery(f"exclude {shorten(exclude)} must be a Filter")
         self.exclude = exclude if exclude is not None and exclude.conditions() else None
-
-    def conditions(self) -> list[tuple[str, Any]]:
-        """The conditions that are given, by name; the window is none of them."""
-        return [
-            (name, value)
-            for name in Filter.__slots__
-            if not name.startswith("_") and (value := getattr(self, name)) not in (None, (), {})
-        ]
 
     def matches(self, event: Event) -> bool:
         """Whether the event is wanted, its position aside."""

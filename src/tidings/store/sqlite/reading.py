@@ -162,7 +162,10 @@ class _Reader:
         if first <= self.low if self.query.backwards else last >= top:
             return self._last_page(events, top)
         if self.bounded:
-            self.may_look_at -= self.window
+            # A page that was full early looked at less than the window; of the log's own order it
+            # is known how much.
+            looked_at = self.window if found.driving else min(self.window, last - first + 1)
+            self.may_look_at -= looked_at
         if self.query.backwards:
             self.high = first - 1
         else:

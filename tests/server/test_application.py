@@ -13,7 +13,6 @@ from tidings.errors import MissingExtra
 from tidings.server import config as config_module
 from tidings.server import create_app, set_config
 from tidings.server.config import APIServerConfig
-from tidings.server.openapi import document
 from tidings.server.routes import BARE
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def test_an_error_of_ours_is_told_without_its_cause(tmp_path: Path) -> None:
 def test_every_bare_route_is_described(tmp_path: Path) -> None:
     """What FastAPI does not know of stands in the OpenAPI document all the same."""
     app = create_app(APIServerConfig(data_dir=str(tmp_path)))
-    described = document(app, BARE)
+    described = app.openapi()
     for route in BARE:
         if route.operation:
             assert route.method.lower() in described["paths"][route.path]

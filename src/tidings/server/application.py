@@ -21,6 +21,7 @@ from tidings.errors import TidingsError
 from tidings.server.calls import Call, Disconnected
 from tidings.server.config import get_config
 from tidings.server.draining import ending_signals_call
+from tidings.server.ingest.operations import SCHEMAS
 from tidings.server.openapi import document
 from tidings.server.problems import PROBLEM_TYPE, Problem, problem_of
 from tidings.server.routes import BARE, ROUTERS
@@ -79,6 +80,7 @@ class Application(FastAPI):
             config = self._given or get_config()
             self.title, self.description = config.title, config.description
             self.version, self.root_path = config.version, config.root_path
+            self.openapi_schema = None
             self._service = Service(config)
         return self._service
 
@@ -91,7 +93,7 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, bare routes included."""
         if not self.openapi_schema:
-            self.openapi_schema = document(self, BARE)
+            self.openapi_schema = document(self, BARE, SCHEMAS)
         return self.openapi_schema
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

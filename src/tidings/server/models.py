@@ -1,7 +1,8 @@
-"""The shapes of requests and answers, for the OpenAPI document and the routes that FastAPI serves.
+"""The shapes of answers, for the OpenAPI document and the routes that FastAPI serves.
 
-The first five are those of eventuali-api-server 0.2.2, with our fields beside theirs. Hot routes
-check by hand and write these shapes themselves; tests hold them against this document.
+The first four are those of eventuali-api-server 0.2.2, with our fields beside theirs. Hot routes
+write these shapes themselves; tests hold them against the document. What may be sent is said in
+`ingest.operations`.
 """
 
 from __future__ import annotations
@@ -14,33 +15,12 @@ from pydantic import BaseModel, Field
 __all__ = [
     "BatchResponse",
     "EventItem",
-    "EventRequest",
     "EventResponse",
     "EventsResponse",
     "HealthResponse",
     "KeptEvent",
-    "NewEvent",
     "ProblemDetails",
 ]
-
-
-class EventRequest(BaseModel):
-    """An event about an agent, a workflow or the system."""
-
-    name: str = Field(
-        description="What happened, such as agent.started", min_length=1, max_length=255
-    )
-    attributes: dict[str, Any] = Field(default_factory=dict, description="What there is to say")
-    timestamp: datetime | None = Field(None, description="When; without offset it is UTC")
-    aggregate_id: str | None = Field(None, description="The agent, workflow or session")
-    causation_id: str | None = Field(None, description="What caused it, such as the parent agent")
-    correlation_id: str | None = Field(None, description="The workflow it belongs to")
-    project: str | None = Field(None, description="What it belongs to")
-    status: str | None = Field(None, description="Its outcome: success, failure, or empty")
-    source: str | None = Field(None, description="Where it comes from")
-    user_id: str | None = Field(None, description="On whose behalf")
-    id: str | None = Field(None, description="Its id; made where it is left out")
-    expected_version: int | None = Field(None, description="The version its aggregate stands at")
 
 
 class EventResponse(BaseModel):
@@ -109,25 +89,6 @@ class HealthResponse(BaseModel):
     timestamp: datetime = Field(description="When it was looked at")
     api_connected: bool = Field(default=True, description="Whether the server runs")
     database_connected: bool = Field(default=True, description="Whether the store answers")
-
-
-class NewEvent(BaseModel):
-    """An event to keep."""
-
-    type: str = Field(description="What happened", min_length=1, max_length=255)
-    project: str = Field("", description="What it belongs to", max_length=255)
-    status: str | None = Field(None, description="Its outcome; inferred where it is left out")
-    payload: Any = Field(default_factory=dict, description="Any JSON value")
-    source: str | None = Field(None, description="Where it comes from")
-    timestamp: str | None = Field(None, description="When; now where it is left out")
-    id: str | None = Field(None, description="Its id; made where it is left out")
-    aggregate_type: str | None = Field(None, description="The kind of thing it is about")
-    aggregate_id: str | None = Field(None, description="The thing; with its type, or neither")
-    correlation_id: str | None = Field(None, description="The undertaking it belongs to")
-    causation_id: str | None = Field(None, description="What caused it")
-    user_id: str | None = Field(None, description="On whose behalf")
-    context: dict[str, Any] | None = Field(None, description="Where it was made")
-    extensions: dict[str, Any] | None = Field(None, description="What else came with it")
 
 
 class KeptEvent(BaseModel):

@@ -9,7 +9,7 @@ from tidings.server import models
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from fastapi import FastAPI
@@ -37,23 +37,26 @@ _KEY = {
 }
 
 
-def document(app: FastAPI, bare: Iterable[BareRoute]) -> dict[str, Any]:
+def document(
+    app: FastAPI, bare: Iterable[BareRoute], schemas: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
     """The document.
 
     Args:
         app: whose routes FastAPI describes.
         bare: routes it does not know.
+        schemas: what those refer to by name, beside `models`.
     """
     described = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     named = [getattr(models, name) for name in models.__all__]
-    _, schemas = models_json_schema(
+    _, modelled = models_json_schema(
         [(model, "serialization") for model in named],
         ref_template="#/components/schemas/{model}",
     )
     components = described.setdefault("components", {}).setdefault("schemas", {})
-    for name, schema in schemas["$defs"].items():
+    for name, schema in {**modelled["$defs"], **schemas}.items():
         components.setdefault(name, schema)
     for name in _FAILURES:
         components.pop(name, None)

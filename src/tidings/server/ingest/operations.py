@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["EVENTS", "emit"]
+__all__ = ["EVENTS", "SCHEMAS", "emit"]
 
 _TAG = "events"
 _LARGEST = 2**63 - 1
@@ -146,6 +146,9 @@ _REQUEST: dict[str, Any] = {
     },
 }
 
+SCHEMAS = {"NewEvent": _EVENT, "CloudEvent": _CLOUDEVENT, "EventRequest": _REQUEST}
+"""What may be sent, by name."""
+
 # Not declared as parameters, though they are: a document can say neither that a second body under
 # the same key is refused, nor that an array may hold anything unless it is atomic, and tools that
 # try what it declares would find fault with the right answer.
@@ -178,7 +181,7 @@ def emit(kind: str) -> dict[str, Any]:
         "summary": f"Emit an event about {'the system' if kind == 'system' else f'a(n) {kind}'}",
         "operationId": f"emit_{kind}_event",
         "description": f"Answers as eventuali-api-server does. {_IDEMPOTENCY_KEY}",
-        "requestBody": {"required": True, "content": _json(_REQUEST)},
+        "requestBody": {"required": True, "content": _json(_model("EventRequest"))},
         "responses": {
             "200": {
                 "description": "It is kept",
@@ -202,14 +205,14 @@ EVENTS: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            **_json({"oneOf": [_EVENT, {"type": "array", "items": {}}]}),
+            **_json({"oneOf": [_model("NewEvent"), {"type": "array", "items": {}}]}),
             **{
                 media_type: {
                     "schema": {"type": "string", "description": "One event a line, as JSON"}
                 }
                 for media_type in NDJSON_TYPES
             },
-            "application/cloudevents+json": {"schema": _CLOUDEVENT},
+            "application/cloudevents+json": {"schema": _model("CloudEvent")},
             "application/cloudevents-batch+json": {"schema": {"type": "array", "items": {}}},
         },
     },

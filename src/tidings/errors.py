@@ -2,7 +2,8 @@
 
     TidingsError
     ├── InvalidEvent (ValueError)       an event breaks a rule; nothing was kept
-    │   └── SchemaViolation             … the JSON Schema registered for its type
+    │   ├── SchemaViolation             … the JSON Schema registered for its type
+    │   └── TooLarge                    … the bound on a payload
     ├── InvalidQuery (ValueError)       a filter, limit or cursor makes no sense
     ├── InvalidSetting (ValueError)     a URL, variable or argument is not usable
     ├── MissingExtra (ImportError)      an optional dependency is not installed
@@ -53,6 +54,7 @@ __all__ = [
     "StoreTooNew",
     "StoreUnavailable",
     "TidingsError",
+    "TooLarge",
     "TransferError",
     "VersionConflict",
 ]
@@ -104,6 +106,24 @@ class InvalidEvent(TidingsError, ValueError):  # noqa: N818 - names say what is,
 
 class SchemaViolation(InvalidEvent):
     """A payload does not fit the JSON Schema registered for its type."""
+
+
+class TooLarge(InvalidEvent):
+    """A value of an event takes more bytes than are allowed.
+
+    Args:
+        field: as for `InvalidEvent`.
+        value: what was given.
+        size: how much it takes as JSON (bytes).
+        limit: how much is allowed (bytes).
+    """
+
+    def __init__(self, field: str, value: object, size: int, limit: int) -> None:
+        super().__init__(
+            field, value, f"takes {size:,} bytes as JSON; at most {limit:,} are allowed"
+        )
+        self.size = size
+        self.limit = limit
 
 
 class InvalidQuery(TidingsError, ValueError):  # noqa: N818

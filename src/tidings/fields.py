@@ -11,7 +11,7 @@ from json import loads
 from json.decoder import JSONDecoder
 from json.encoder import JSONEncoder, encode_basestring
 
-from tidings.errors import InvalidEvent
+from tidings.errors import InvalidEvent, TooLarge
 from tidings.timestamps import format_instant, parse_instant
 
 TYPE_CHECKING = False
@@ -127,9 +127,7 @@ def json_text(field: str, value: Json, max_bytes: int = MAX_PAYLOAD_BYTES) -> st
     except (TypeError, ValueError) as error:
         raise InvalidEvent(field, value, f"must be a JSON value: {error}") from None
     if size > max_bytes:
-        raise InvalidEvent(
-            field, value, f"takes {size:,} bytes as JSON; at most {max_bytes:,} are allowed"
-        )
+        raise TooLarge(field, value, size, max_bytes)
     if size > 2 * MAX_DEPTH and text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         raise InvalidEvent(field, value, f"must not be nested more than {MAX_DEPTH} levels deep")
     return text

@@ -67,8 +67,9 @@ def test_a_configuration_travels_by_environment(monkeypatch: pytest.MonkeyPatch)
     read = APIServerConfig.from_env()
     assert read.store_url == told.store_url
     assert told.store_url == f"sqlite:///{os.path.join('somewhere', 'tidings.db')}"
+    assert (told.collects, read.collects) == (False, False)
     for each in fields(APIServerConfig):
-        if each.name not in ("url", "data_dir"):
+        if each.name not in ("url", "data_dir", "collect_every"):
             assert getattr(read, each.name) == getattr(told, each.name), each.name
 
 

@@ -35,6 +35,7 @@ class Caller(NamedTuple):
         projects: the only projects they may emit for and see; none for all.
         key_id: of the key; empty without one.
         address: where they are, if they have no key and are not on this machine; else empty.
+        session: the id of the session that stands for the key; empty without one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Caller(NamedTuple):
     projects: frozenset[str] | None
     key_id: str
     address: str = ""
+    session: str = ""
 
     def may(self, scope: str) -> bool:
         """Whether they may do this; with the empty scope, everybody may."""

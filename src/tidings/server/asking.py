@@ -71,8 +71,8 @@ def query_of(
     """
     if len(params) > _MOST:
         raise InvalidQuery(f"{len(params)} parameters are given; at most {_MOST} are taken")
-    asked = _Asked()
-    elsewhere = frozenset(beside)
+    elsewhere = tuple(beside)
+    asked = _Asked(elsewhere)
     for name, value in params:
         if name not in elsewhere:
             asked.take(name, value)
@@ -85,7 +85,8 @@ def query_of(
 class _Asked:
     """The arguments of a query, as far as they were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Iterable[str]) -> None:
+        self.beside = beside
         self.arguments: dict[str, Any] = {}
         self.excluded: dict[str, Any] = {}
 
@@ -95,11 +96,11 @@ class _Asked:
         elif name == "event_type":
             self._take_event_type(value)
         elif name == "aggregate_type":
-            self._once("aggregate_type", read_aggregate_type(value), name)
+            self._once("aggregate_type", read_aggregate_type(value), name, value)
         elif name in _ONE:
             self._once(_ONE[name], value, name)
         elif name in _TIMES:
-            self._once(name, _moment(name, value), name)
+            self._take_time(name, value)
         elif name in _EXCLUDED:
             self.excluded.setdefault(_EXCLUDED[name], []).append(value)
         elif name.startswith(_PAYLOAD) and len(name) > len(_PAYLOAD):
@@ -109,12 +110,18 @@ class _Asked:
         elif name in WINDOW:
             self._once(name, read_whole(name, value), name)
         else:
-            raise InvalidQuery(f"the parameter {shorten(name)} is not known; {_hint(name)}")
+            hint = _hint(name, self.beside)
+            raise InvalidQuery(f"the parameter {shorten(name)} is not known; {hint}")
+
+    def _take_time(self, name: str, value: str) -> None:
+        # Empty counts as not given: the peer's clients send the fields of an empty form.
+        if value:
+            self._once(name, _moment(name, value), name)
 
     def _take_event_type(self, value: str) -> None:
         # On the wire an agent's events are all of type AgentEvent; their own type is `event_name`.
         if value in _TYPE_NAMES:
-            self._once("aggregate_type", _TYPE_NAMES[value], "event_type")
+            self._once("aggregate_type", _TYPE_NAMES[value], "event_type", value)
         else:
             self.arguments.setdefault("types", []).append(value)
 
@@ -128,9 +135,10 @@ class _Asked:
         except (ValueError, RecursionError):
             raise InvalidQuery(f"payload.{key}={shorten(value)} must be JSON") from None
 
-    def _once(self, argument: str, value: Any, name: str) -> None:
+    def _once(self, argument: str, value: Any, name: str, given: Any = None) -> None:
         if self.arguments.get(argument, value) != value:
-            raise InvalidQuery(f"{name} {shorten(value)} contradicts another parameter")
+            shown = shorten(value if given is None else given)
+            raise InvalidQuery(f"{name} {shown} contradicts another parameter; give only one value")
         self.arguments[argument] = value
 
 
@@ -162,8 +170,9 @@ def _order(value: str) -> bool:
     return value == "desc"
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, beside: Iterable[str]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, [*FILTERS, *WINDOW], n=1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join((*FILTERS, *WINDOW))}"
+    known = (*FILTERS, *WINDOW, *beside)
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}, payload.KEY"

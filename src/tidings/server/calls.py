@@ -215,13 +215,14 @@ class Call:
         await self._send({"type": "http.response.body", "body": body})
 
 
-def too_large(limit: int) -> Problem:
-    """The body is larger than is taken here."""
+def too_large(limit: int, what: str = "body") -> Problem:
+    """The body, or a line of it, is larger than is taken here."""
+    many = "send many events as NDJSON, and " if what == "body" else "send "
     return Problem(
         413,
         "too-large",
-        f"the body is larger than the {limit:,} bytes that are taken here; send many events as "
-        f"NDJSON, and large data somewhere else with an event that says where",
+        f"the {what} is larger than the {limit:,} bytes that are taken here; {many}large data "
+        f"somewhere else with an event that says where",
         limit=limit,
         headers=(("connection", "close"),),
     )

@@ -19,6 +19,18 @@ __all__ = ["PREFIX", "APIServerConfig", "environment_of", "get_config", "set_con
 PREFIX = "TIDINGS_"
 """What stands before a field's name in the environment: `TIDINGS_PORT`."""
 
+_OF_THE_PEER = {
+    name: name.upper()
+    for name in ("host", "port", "reload", "log_level", "data_dir", "database_timeout")
+} | {
+    "cors_origins": "CORS_ORIGINS",
+    "cors_allow_credentials": "CORS_ALLOW_CREDENTIALS",
+    "title": "API_TITLE",
+    "description": "API_DESCRIPTION",
+    "version": "API_VERSION",
+}
+"""The bare variables of eventuali-api-server 0.2.2, by field."""
+
 _ORIGINS = (
     "http://localhost:3210",
     "http://127.0.0.1:3210",
@@ -58,7 +70,8 @@ class APIServerConfig:
         rate_limit: requests a second that one key or address may make in the long run.
         max_streams: live streams in all.
         max_streams_per_key: live streams of one key or address.
-        collect_every: how often what waits in the spool is collected (seconds); 0 for never.
+        collect_every: how often what waits in the spool is collected (seconds), where the store
+            served is the user's default one; 0 for never.
 
     >>> APIServerConfig(port=9000).cors_origins[0]
     'http://localhost:3210'
@@ -114,6 +127,11 @@ class APIServerConfig:
             return f"sqlite:///{os.path.join(self.data_dir, 'tidings.db')}"
         return settings.default_url()
 
+    @property
+    def collects(self) -> bool:
+        """Whether what waits in this user's spool is for the store served: for the default one."""
+        return self.collect_every > 0 and self.store_url == settings.default_url()
+
     @classmethod
     def from_env(cls, prefix: str = PREFIX) -> APIServerConfig:
         """The configuration the environment gives.
@@ -127,9 +145,15 @@ class APIServerConfig:
         """
         given: dict[str, Any] = {}
         for each in fields(cls):
-            text = os.environ.get(f"{prefix}{each.name.upper()}", "").strip()
+            variable = f"{prefix}{each.name.upper()}"
+            if not prefix:
+                # As the peer names them. Ours it has not, and their bare names mean other things.
+                if each.name not in _OF_THE_PEER:
+                    continue
+                variable = _OF_THE_PEER[each.name]
+            text = os.environ.get(variable, "").strip()
             if text and not (each.name == "url" and prefix == PREFIX):
-                given[each.name] = _read(f"{prefix}{each.name.upper()}", str(each.type), text)
+                given[each.name] = _read(variable, str(each.type), text)
         return cls(**given)
 
 
@@ -143,6 +167,9 @@ def environment_of(config: APIServerConfig) -> dict[str, str]:
         value = getattr(config, each.name)
         if each.name not in ("url", "data_dir") and value is not None:
             variables[f"{PREFIX}{each.name.upper()}"] = _written(value)
+    if not config.collects:
+        # There `TIDINGS_URL` says that it were the default store.
+        variables[f"{PREFIX}COLLECT_EVERY"] = "0"
     return variables
 
 

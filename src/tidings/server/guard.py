@@ -42,6 +42,7 @@ OPEN = ("/health", "/docs", "/openapi.json", "/session", "/ui")
 _REQUEST_ID = "tidings.request_id"
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,128}")
 _SECRET_IN_URL = re.compile(rb"(?:^|&)(?:key|token|access_token)=|tid_[0-9a-f]{12}_[0-9a-f]{64}")
+_SECRET_IN_PATH = re.compile(r"tid_[0-9a-f]{12}_[0-9a-f]{64}")
 _SINGLE = (b"host", b"authorization", b"origin")
 
 # A browser that is made to show an answer as a page runs and loads nothing. Pages bring a policy of
@@ -114,7 +115,7 @@ class Guard:
         if len(given) != len(scope["headers"]):
             _refuse_repeated(scope["headers"])
         self._hosts.check(given.get(b"host"), scope.get("server"))
-        if scope["query_string"]:
+        if scope["query_string"] or "tid_" in scope["path"]:
             _refuse_secret_in_url(scope)
         client = scope.get("client")
         address = client[0] if client else ""
@@ -148,7 +149,11 @@ class Guard:
         request_id = scope.get(_REQUEST_ID)
         if request_id is None:
             # What was sent stands in logs and headers: nothing that could end a line.
-            good = sent_id is not None and _VISIBLE.fullmatch(sent_id)
+            good = (
+                sent_id is not None
+                and _VISIBLE.fullmatch(sent_id)
+                and not _SECRET_IN_URL.search(sent_id)
+            )
             request_id = (
                 str(sent_id, "ascii") if sent_id and good else f"{self._prefix}-{next(self._count)}"
             )
@@ -222,9 +227,12 @@ class Guard:
                 "a key is needed here: send it as `Authorization: Bearer tid_…`, or from a browser "
                 "trade it for a cookie with POST /session; `tidings keys create` makes one"
             )
-        if b"authorization" not in given and scope["method"] not in SAFE_METHODS:
+        caller = caller_with(key)
+        if b"authorization" in given:
+            return caller
+        if scope["method"] not in SAFE_METHODS:
             self._origins.check_cookie(given)
-        return caller_with(key)
+        return caller._replace(session=self._session_of(scope, given))
 
     def _session_of(self, scope: dict[str, Any], given: dict[bytes, bytes]) -> str:
         """The session id that came with a request, but where a new one is asked for."""
@@ -242,7 +250,12 @@ class Guard:
     def _admission(
         self, scope: dict[str, Any], caller: Caller, headers: list[Header], address: str
     ) -> Admission:
-        self._limits.take(caller.key_id, address)
+        try:
+            self._limits.take(caller.key_id, address)
+        except Problem:
+            # Whether it is well a server must always say: who asks would start it anew.
+            if not _lies_in(self._path(scope), ("/health",)):
+                raise
         scope[CALLER] = caller
         return Admission(caller, scope[_REQUEST_ID], headers)
 
@@ -287,10 +300,11 @@ def _refuse_repeated(headers: Iterable[Header]) -> None:
 
 
 def _refuse_secret_in_url(scope: dict[str, Any]) -> None:
-    if _SECRET_IN_URL.search(scope["query_string"]) is None:
+    path = _SECRET_IN_PATH.sub("tid_removed", scope["path"])
+    if path == scope["path"] and _SECRET_IN_URL.search(scope["query_string"]) is None:
         return
     # What is logged of the request from here on does not hold it either.
-    scope["query_string"] = b"removed"
+    scope["path"], scope["raw_path"], scope["query_string"] = path, b"/removed", b"removed"
     raise Problem(
         400,
         "key-in-url",

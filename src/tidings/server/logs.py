@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["AccessLine", "JsonLines", "TextLines", "log_config"]
+__all__ = ["AccessLine", "JsonLines", "TextLines", "log_config", "standard_error"]
 
 _ACCESS = "uvicorn.access"
 _FIELDS = ("request_id", "method", "path", "status", "client", "milliseconds")
@@ -41,9 +41,8 @@ def log_config(level: str, style: str) -> dict[str, Any]:
         },
         "handlers": {
             "standard-error": {
-                "class": "logging.StreamHandler",
+                "()": "tidings.server.logs.standard_error",
                 "formatter": style,
-                "stream": "ext://sys.stderr",
             }
         },
         "root": {"handlers": ["standard-error"], "level": "WARNING"},
@@ -54,6 +53,12 @@ def log_config(level: str, style: str) -> dict[str, Any]:
             _ACCESS: {"handlers": ["standard-error"], "level": "INFO", "propagate": False},
         },
     }
+
+
+def standard_error() -> logging.Handler:
+    """The handler of all lines; warnings of Python (a payload that does not fit) are such too."""
+    logging.captureWarnings(True)
+    return logging.StreamHandler()
 
 
 class TextLines(logging.Formatter):

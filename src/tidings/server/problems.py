@@ -21,6 +21,7 @@ from tidings.errors import (
     StoreClosed,
     StoreUnavailable,
     TidingsError,
+    TooLarge,
     VersionConflict,
     shorten,
 )
@@ -91,6 +92,15 @@ def problem_of(error: Exception) -> Problem:
     """The problem that tells a client of an error; 500 for one that is our own fault."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, TooLarge):
+        return Problem(
+            413,
+            "event-too-large",
+            str(error),
+            errors=[{"field": error.field, "message": str(error)}],
+            size=error.size,
+            limit=error.limit,
+        )
     if isinstance(error, InvalidEvent):
         slug = "schema-violation" if isinstance(error, SchemaViolation) else "invalid-event"
         errors = [{"field": error.field, "message": str(error)}]

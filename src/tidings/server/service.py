@@ -73,7 +73,8 @@ class Service:
 
     def start(self) -> None:
         """Begin what is done on a timer; called in the event loop."""
-        self.upkeep.start()
+        if self.config.collects:
+            self.upkeep.start()
 
     def drain(self) -> None:
         """Tell streams to come back and take no new ones; calling again is harmless."""

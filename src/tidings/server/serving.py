@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import signal
@@ -48,6 +49,9 @@ _PROTOCOL = "tidings.server.protocol:Protocol"
 _KEEP_ALIVE_SECONDS = 75
 """An idle connection is kept so long; longer than proxies keep theirs (nginx: 60 s), so that none
 sends a request just as it is closed."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+/?", re.IGNORECASE)
+"""What a browser sends as `Origin`: scheme, host and port, no path."""
 
 _GRACE_SECONDS = 3
 """So long answers under way may take when the server ends; then they are cut off."""
@@ -102,6 +106,11 @@ def _ensure_sensible(config: APIServerConfig) -> None:
     _ensure(config.log_level in levels, "log_level", config.log_level, "must be " + _or(levels))
     styles = ("text", "json")
     _ensure(config.log_format in styles, "log_format", config.log_format, "must be " + _or(styles))
+    for origin in config.cors_origins:
+        known = origin == "*" or _ORIGIN.fullmatch(origin)
+        _ensure(
+            bool(known), "cors_origins", origin, "must be such as https://app.example.org, or *"
+        )
     prefix = config.root_path
     _ensure(not prefix or prefix.startswith("/"), "root_path", prefix, "must begin with a slash")
     if config.workers > 1 and config.store_url.startswith("memory:"):

@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tidings.server.access import Caller
     from tidings.server.calls import Call
     from tidings.server.ingest.idempotency import Idempotency
     from tidings.server.metrics import Metrics
@@ -154,7 +155,9 @@ class Intake:
             return result[0]
         if not isinstance(result, _ABOUT_ONE_EVENT):
             raise result
-        return result if self._idempotency is None else self._idempotency.refusal(result, index)
+        if self._idempotency is not None:
+            result = self._idempotency.refusal(result, index)
+        return without_others(result, self._caller)
 
     async def _refuse_reuse(
         self, idempotency: Idempotency, events: Sequence[Event], indexes: Sequence[int]
@@ -195,11 +198,24 @@ async def keep_whole(
     ids = [event.id for event in events]
     index = ids.index(result.event_id)
     error = result if idempotency is None else idempotency.refusal(result, index)
+    error = without_others(error, call.caller)
     if len(events) == 1:
         raise error
     problem = problem_of(error)
     problem.members["index"] = index
     raise problem from result
+
+
+def without_others(error: Exception, caller: Caller) -> Exception:
+    """The error without what it tells of an event that the caller may not see.
+
+    Which fields differ from it would tell, guess by guess, what that event holds.
+    """
+    hidden = caller.projects is not None and isinstance(error, IdConflict)
+    if not hidden or "project" not in error.differs:  # type: ignore[attr-defined]  # as just asked
+        return error
+    detail = "this id belongs to an event of another project; give a new event a new id"
+    return Problem(409, "id-conflict", detail, event_id=error.event_id)  # type: ignore[attr-defined]
 
 
 async def _keep_all(

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time
 from weakref import WeakValueDictionary
 
+from tidings.errors import TidingsError
 from tidings.record import RECORDED
 from tidings.server.calls import BareRoute
 from tidings.server.live.backlog import Backlog
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
-    from tidings.errors import TidingsError
     from tidings.event import Event
     from tidings.server.access import Caller
     from tidings.server.calls import Call
@@ -93,6 +93,7 @@ class Live:
         self._idle_since = 0.0
         self._told = ""
         self._ended = asyncio.Event()
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def store(self) -> Store:
@@ -249,6 +250,8 @@ class Live:
                 self._service.metrics.slow_client()
             if not self._may_stay(stream.caller):
                 stream.dismiss()
+        if self._asking is None and any(stream.caller.session for stream in self._streams):
+            self._asking = asyncio.create_task(self._ask_for_sessions())
         if not self._streams and now - self._idle_since > self.timing.linger:
             self._rest()
             return
@@ -258,6 +261,22 @@ class Live:
         """Whether a caller could come in now: a stream must not outlive its key."""
         keys = self._service.keys
         return keys.known(caller.key_id) is not None if caller.key_id else not keys.any()
+
+    async def _ask_for_sessions(self) -> None:
+        """End the streams whose session has ended, here or at another worker."""
+        try:
+            for session in {stream.caller.session for stream in self._streams} - {""}:
+                asked, key = self._service.sessions.recall(session)
+                if not asked:
+                    key = await self.read(self._service.sessions.look_up, session)
+                if key is None:
+                    for stream in self._streams:
+                        if stream.caller.session == session:
+                            stream.dismiss()
+        except TidingsError as error:
+            self.tell_of(error)
+        finally:
+            self._asking = None
 
     def _rest(self) -> None:
         """Nobody streams: the store need not be followed."""

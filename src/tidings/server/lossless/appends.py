@@ -18,7 +18,7 @@ from tidings.errors import (
     TidingsError,
 )
 from tidings.fields import encode_json
-from tidings.server.ingest.intake import count_refusal
+from tidings.server.ingest.intake import count_refusal, without_others
 from tidings.server.lossless.bodies import answer_json, asked_json, listed, problem_with_rule
 from tidings.server.lossless.records import ensure_may_write
 from tidings.server.problems import Problem
@@ -59,6 +59,10 @@ async def append(call: Call) -> None:
     good = [batch for batch in made if not isinstance(batch, Exception)]
     kept = iter(await call.service.bus.keep_all(good)) if good else iter(())
     results = [batch if isinstance(batch, Exception) else next(kept) for batch in made]
+    results = [
+        without_others(result, call.caller) if isinstance(result, Exception) else result
+        for result in results
+    ]
     _count(call, results, perf_counter() - started)
     _ensure_store_serves(results)
     if _events_in(sent) > _FEW_EVENTS:

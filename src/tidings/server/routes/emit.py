@@ -25,6 +25,7 @@ from tidings.server.ingest.moments import moment_of, moment_of_number
 from tidings.server.ingest.new_event import DIGEST, SOURCE, at_moment
 from tidings.server.ingest.sizes import longest_body
 from tidings.server.ingest.strict_json import read_json
+from tidings.server.problems import unprocessable
 from tidings.server.wire import timestamp_of
 
 TYPE_CHECKING = False
@@ -62,6 +63,7 @@ async def _emit(kind: _Kind, call: Call) -> None:
     """Answer one of the routes."""
     try:
         format_of(call, only_json=True)
+        _ensure_nothing_lost(call)
         max_payload = call.service.max_payload
         body = await call.body(longest_body(max_payload))
         idempotency = Idempotency.of(call, body)
@@ -78,6 +80,15 @@ async def _emit(kind: _Kind, call: Call) -> None:
         count_refusal(call.service.metrics, error)
         raise
     await call.answer(200, _answer(kind, kept))
+
+
+def _ensure_nothing_lost(call: Call) -> None:
+    """Refuse what `POST /events/` takes in its query; passed over, it would protect nothing."""
+    if not call.scope["query_string"]:
+        return
+    for name, text in call.params:
+        if name in ("expected_version", "atomic"):
+            raise unprocessable(name, text, "is a field of the request here, not of its URL")
 
 
 def _event_of(

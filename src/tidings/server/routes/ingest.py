@@ -203,7 +203,7 @@ def _event_in(
     line: bytes | None, index: int, max_payload: int, idempotency: Idempotency | None
 ) -> Event:
     if line is None:
-        raise too_large(longest_body(max_payload))
+        raise too_large(longest_body(max_payload), "line")
     return event_of(read_json(line), index, max_payload, idempotency)
 
 

@@ -20,6 +20,7 @@ from tidings.errors import (
     RevisionConflict,
     SchemaViolation,
     StoreUnavailable,
+    TooLarge,
     VersionConflict,
 )
 
@@ -93,7 +94,9 @@ def _error_in(problem: dict[str, Any]) -> TidingsError | None:
     if slug == "version-conflict":
         return VersionConflict(problem["aggregate"], problem["expected"], problem["actual"])
     if slug == "id-conflict":
-        return IdConflict(problem["event_id"], problem["position"], tuple(problem["differs"]))
+        # Of another project's event a key bound to projects is told no more than that it is there.
+        differs = tuple(problem.get("differs", ("project",)))
+        return IdConflict(problem["event_id"], problem.get("position", 0), differs)
     if slug == "revision-conflict":
         return RevisionConflict(problem["key"], problem["expected"], problem["actual"])
     if slug == "history-pruned":
@@ -101,6 +104,7 @@ def _error_in(problem: dict[str, Any]) -> TidingsError | None:
     if slug in _OF_EVENTS:
         about = {"field": problem["errors"][0]["field"]}
         about |= {name: problem.get(name, "") for name in ("value", "rule")}
+        about |= {name: problem[name] for name in ("size", "limit") if name in problem}
         return _again(_OF_EVENTS[slug], detail, **about)
     if slug == "store-unavailable":
         return _unavailable(str(problem.get("reason")))(detail)
@@ -111,6 +115,7 @@ def _error_in(problem: dict[str, Any]) -> TidingsError | None:
 _OF_EVENTS: dict[str, type[InvalidEvent]] = {
     "invalid-event": InvalidEvent,
     "schema-violation": SchemaViolation,
+    "event-too-large": TooLarge,
 }
 _OTHERS: dict[str, type[TidingsError]] = {
     "invalid-query": InvalidQuery,

@@ -103,6 +103,10 @@ class InvalidEvent(TidingsError, ValueError):  # noqa: N818 - names say what is,
         self.value = value
         self.rule = rule
 
+    def about(self, field: str) -> InvalidEvent:
+        """The same error about the field's name in another form, such as a CloudEvent's."""
+        return type(self)(field, self.value, self.rule)
+
 
 class SchemaViolation(InvalidEvent):
     """A payload does not fit the JSON Schema registered for its type."""
@@ -124,6 +128,10 @@ class TooLarge(InvalidEvent):
         )
         self.size = size
         self.limit = limit
+
+    def about(self, field: str) -> TooLarge:
+        """As `InvalidEvent.about`."""
+        return TooLarge(field, self.value, self.size, self.limit)
 
 
 class InvalidQuery(TidingsError, ValueError):  # noqa: N818

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,12 +18,23 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 PATIENCE = 60.0
 """How long anything may take before a test fails instead of hanging (seconds)."""
 
 _URL = re.compile(r"(https?://[^\s/]+)")
+
+
+def free_port() -> int:
+    """A port that no client's connection is given, so that a server finds it free again."""
+    while True:
+        # Clients are given ports from 32768 on by Linux, and from 49152 on by macOS.
+        port = random.randrange(12_768, 32_768)
+        with socket.socket() as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                trying.bind(("127.0.0.1", port))
+                return port
 
 
 class Server:
@@ -36,7 +50,7 @@ class Server:
         self.home = home
         self._options = options
         self.environment = {**os.environ, "TIDINGS_HOME": str(home), **env}
-        self.port = 0
+        self.port = free_port()
         home.mkdir(parents=True, exist_ok=True)
         # A file and no pipe: nobody reads while it runs, and a full pipe would stop it.
         self._said = home / "stderr.txt"

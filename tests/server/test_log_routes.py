@@ -128,12 +128,14 @@ def test_each_value_of_an_event_is_judged(
     answer = client.post("/log/append", content=body)
     assert answer.status_code == 200, answer.text
     refused, kept = answer.json()["results"]
-    assert (refused["problem"]["status"], refused["problem"]["errors"][0]["field"]) == (422, field)
+    problem = refused["problem"]
+    status = 413 if problem["type"].endswith(":event-too-large") else 422
+    assert (problem["status"], problem["errors"][0]["field"]) == (status, field)
     assert len(kept["kept"]) == 1
     restored = json.loads(json.dumps(sent(Event("bad"), **values)["events"][0][: CHECKSUM + 1]))
     if field != "timestamp_given":
         again = client.post("/log/restore", content=json.dumps({"events": [restored]}))
-        assert (again.status_code, again.json()["errors"][0]["field"]) == (422, field)
+        assert (again.status_code, again.json()["errors"][0]["field"]) == (status, field)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def started(seconds: float) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[int]:
     """The port of a server that lets slow clients go at once."""
-    yield from started(0.3)
+    yield from started(2.0)
 
 
 def connected(port: int) -> socket.socket:
@@ -116,7 +116,11 @@ def test_a_client_that_sends_a_byte_now_and_then_is_let_go(impatient: int) -> No
 
 def test_line_breaks_are_no_request(impatient: int) -> None:
     """Who sends nothing but line breaks, which HTTP ignores, is let go too."""
-    assert trickled(impatient, b"\r\n") == b""
+    try:
+        received = trickled(impatient, b"\r\n")
+    except ConnectionResetError:
+        received = b""  # a byte was under way when the server closed
+    assert received == b""
 
 
 def test_a_client_that_says_nothing_is_let_go(impatient: int) -> None:

@@ -128,7 +128,7 @@ def _in_batch(place: int, message: Any, max_payload: int) -> Event:
     try:
         return from_cloudevent(message, max_payload=max_payload)
     except InvalidEvent as error:
-        raise InvalidEvent(f"[{place}].{error.field}", error.value, error.rule) from None
+        raise error.about(f"[{place}].{error.field}") from None
 
 
 def to_binary(event: Event) -> tuple[dict[str, str], bytes]:

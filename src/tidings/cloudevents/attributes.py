@@ -154,8 +154,7 @@ def _event(fields: dict[str, Any], max_payload: int) -> Event:
     try:
         return Event.from_dict(fields, max_payload=max_payload)
     except InvalidEvent as error:
-        name = _ATTRIBUTES.get(error.field, error.field)
-        raise InvalidEvent(name, error.value, error.rule) from None
+        raise error.about(_ATTRIBUTES.get(error.field, error.field)) from None
 
 
 def exact_of(attributes: Mapping[str, Any]) -> dict[str, Any]:

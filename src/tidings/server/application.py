@@ -7,6 +7,7 @@ routes do stands in `routes/`; the process around the app is `serving`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -41,6 +42,14 @@ if TYPE_CHECKING:
 __all__ = ["Application", "create_app"]
 
 _log = logging.getLogger("tidings.server")
+
+_CUT_OFF = Problem(
+    503,
+    "stopping",
+    "this server stopped before the request was answered; whether anything was kept is not known: "
+    "send the same again (same ids)",
+    headers=(("retry-after", "1"), ("connection", "close")),
+)
 
 _TABLE: dict[str, dict[str, BareRoute]] = {}
 for _route in BARE:
@@ -101,7 +110,13 @@ class Application(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        call = Call(scope, receive, send, self.service)
+        try:
+            service = self.service
+        except TidingsError as error:
+            # Nothing started the app, and now it cannot: told as any other error, not as a trace.
+            await _fail(Call(scope, receive, send, None), error)  # type: ignore[arg-type]  # there is none
+            return
+        call = Call(scope, receive, send, service)
         if self.root_path:
             scope["root_path"] = self.root_path
         started = perf_counter()
@@ -109,6 +124,12 @@ class Application(FastAPI):
             await self._answer(call)
         except Disconnected:
             pass  # Nobody is left to be told.
+        except asyncio.CancelledError:
+            if not call.service.draining:
+                raise
+            # The grace is over (`serving`): uvicorn would log a traceback and answer a bare 500.
+            if call.status == 0:
+                await _fail(call, _CUT_OFF)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must be told
             await _fail(call, error)
         finally:
@@ -154,7 +175,7 @@ async def _admit(call: Call) -> tuple[int, list[tuple[bytes, bytes]]] | None:
         admission = guard.admit(scope)
         if admission.pending is not None:
             admission = await admission.pending()
-    except Problem:
+    except Exception:  # also a ledger that is away: that answer has the headers of every other
         call.added = guard.headers_for(scope)
         call.request_id = scope["tidings.request_id"]
         raise
@@ -191,9 +212,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     assert isinstance(app, Application)  # noqa: S101 - only an Application has this lifespan
     service = app.service
     service.start()
-    with ending_signals_call(service.drain):
-        yield
-    await app.stop()
+    try:
+        with ending_signals_call(service.drain):
+            yield
+    finally:
+        await app.stop()
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -133,7 +133,9 @@ class Guard:
             # One that is unknown may have been made just now, or by another worker. A right key is
             # never held up by wrong ones from the same address: a machine that many share would be
             # shut out by one forgotten job, and nobody guesses 256 bits anyway.
-            self._limits.may_try(address)
+            session_id = "" if b"authorization" in given else self._session_of(scope, given)
+            if not session_id or not self._sessions.remembers(session_id):
+                self._limits.may_try(address)
             learn = partial(self._learned, scope, given, headers, address)
             return Admission(NOBODY, scope[_REQUEST_ID], headers, pending=learn)
         return self._admission(scope, known, headers, address)

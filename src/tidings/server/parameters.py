@@ -19,7 +19,9 @@ MOST = 1000
 
 _LARGEST = 2**63 - 1
 
-_MOMENT = {"type": "string", "format": "date-time"}
+_MOMENT = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "maxLength": 0}]}
+"""Empty counts as not given."""
+
 _TYPE = {"type": "string", "pattern": r"^[^*]*\*?$"}
 _WORD = {"type": "string"}
 

@@ -33,6 +33,11 @@ HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 """So large they may be; beyond that, 431. More than proxies let through (nginx: 32 KiB)."""
 
+_STALL_SECONDS = 30.0
+"""A client that takes less than `_LEAST_BYTES` of what waits for it in so long is let go."""
+
+_LEAST_BYTES = 256 * 1024
+
 _LINGER_SECONDS = 1.0
 """So long a refused client may go on to send; it is read and dropped."""
 
@@ -46,6 +51,8 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._chunk_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._trailer_bytes = 0
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
@@ -57,7 +64,35 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._cancel_deadline()
+        self._cancel_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes what it is sent more slowly than it is made."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self._cancel_stall()
+        super().resume_writing()
+
+    def _wait_for_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(_STALL_SECONDS, self._look_at_reader, left)
+
+    def _look_at_reader(self, before: int) -> None:
+        """Let go of a client that hardly reads: what waits for it is memory of ours."""
+        if self.transport.get_write_buffer_size() > before - _LEAST_BYTES:
+            self._disconnect()
+            self.transport.abort()
+        else:
+            self._wait_for_reader()
+
+    def _cancel_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -80,9 +115,19 @@ class Protocol(HttpToolsProtocol):
         """A request's first byte came."""
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._trailer_bytes = 0
         extensions: dict[str, Any] = {"tidings.abort": self.transport.abort}
         self.scope["extensions"] = extensions
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header came; or a trailer, which must never pass for one (RFC 9110, section 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+            return
+        self._trailer_bytes += len(name) + len(value) + 4
+        if self._trailer_bytes > HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+            raise httptools.HttpParserError(_TOO_LARGE.detail)
 
     def on_headers_complete(self) -> None:
         """A request's head is complete, and the app is called."""
@@ -133,7 +178,17 @@ class Protocol(HttpToolsProtocol):
             )
             head = b"".join(b"%s: %s\r\n" % header for header in headers)
             self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + body)
+        elif not self.cycle.more_body:
+            self.cycle.keep_alive = False  # What follows the request is nonsense; it is none.
+            return
+        else:
+            self._disconnect()
         self._close_after_a_while()
+
+    def _disconnect(self) -> None:
+        """Tell the app that nobody is left; what it still sends is dropped."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
 
     def _close_after_a_while(self) -> None:
         # Closed at once, what the client still sends would be answered with a reset, and that may

@@ -62,7 +62,11 @@ class Service:
         self.keys = KeyRing(self.store)
         self.sessions = Sessions(self.store, self.keys)
         self.limits = Limits(config)
-        self.guard = Guard(config, self.keys, self.limits, self.sessions)
+        try:
+            self.guard = Guard(config, self.keys, self.limits, self.sessions)
+        except BaseException:
+            self.bus.bus.close()  # Else each request would leave a store open.
+            raise
         self.live = Live(self)
         self.upkeep = Upkeep(self)
 

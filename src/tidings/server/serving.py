@@ -60,6 +60,9 @@ _LAST_SECONDS = 8.0
 """A worker that has not ended by then is killed. What it acknowledged is kept (promise 1)."""
 
 _START_SECONDS = 60.0
+_HUNG_SECONDS = 30
+"""A worker that says nothing for so long is killed; also one that is just being started."""
+
 _BACKLOG = 2048
 
 
@@ -208,6 +211,7 @@ def _uvicorn_config(config: APIServerConfig, **more: object) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=config.ssl_certfile,
         ssl_keyfile=config.ssl_keyfile,

@@ -85,6 +85,11 @@ class Sessions:
             return False, None
         return True, self._key_of(seen)
 
+    def remembers(self, session_id: str) -> bool:
+        """Whether this was a session when the ledger was last asked; nobody guesses one."""
+        seen = self._seen.get(_hash(session_id))
+        return seen is not None and self._key_of(seen) is not None
+
     def look_up(self, session_id: str) -> Key | None:
         """The key a session is for, while both last; blocks.
 

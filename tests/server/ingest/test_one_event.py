@@ -125,7 +125,6 @@ def test_a_time_without_offset_is_utc(client: httpx.Client, store: Store) -> Non
         ({"type": "x", "context": []}, "context"),
         ({"type": "x", "extensions": "x"}, "extensions"),
         ({"type": "x", "payload": {"a": "\ud800"}}, "payload"),
-        ({"type": "x", "payload": "x" * (1 << 20)}, "payload"),
         ("text", "event"),
         (17, "event"),
         (None, "event"),
@@ -243,7 +242,7 @@ def test_a_body_that_is_too_large(server: Any) -> None:
         fits = client.post("/events/", json={"type": "x", "payload": "x" * 998})
         assert fits.status_code == 201
         payload = client.post("/events/", json={"type": "x", "payload": "x" * 999})
-        assert (payload.status_code, payload.json()["errors"][0]["field"]) == (422, "payload")
+        assert (payload.status_code, payload.json()["errors"][0]["field"]) == (413, "payload")
         for path in ("/events/", "/events/emit/agent"):
             body = client.post(path, json={"type": "x", "payload": "x" * 67_000})
             assert (body.status_code, body.json()["limit"]) == (413, 66_536)

@@ -24,7 +24,7 @@ from tidings.server.service import Service
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, MutableMapping
 
-QUICK = Timing(heartbeat=0.4, slow=0.3, ahead=0.3, farewell=0.2, tick=0.05, linger=0.1)
+QUICK = Timing(heartbeat=0.4, slow=1.5, ahead=0.3, farewell=1.0, tick=0.05, linger=0.1)
 """Timing that a test can wait for."""
 
 PATIENT = Timing(ahead=PATIENCE)

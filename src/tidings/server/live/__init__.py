@@ -280,6 +280,8 @@ class Live:
 
     def _rest(self) -> None:
         """Nobody streams: the store need not be followed."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = None
         if self._follower is not None:
             self._follower.stop()

@@ -74,9 +74,11 @@ async def append(call: Call) -> None:
 def _events_in(sent: list[Any]) -> int:
     """How many events were sent, about: the form of batches is not yet known."""
     return sum(
-        len(batch["events"])
+        len(batch[name])
         for batch in sent
-        if isinstance(batch, dict) and isinstance(batch.get("events"), list)
+        if isinstance(batch, dict)
+        for name in ("events", "put")
+        if isinstance(batch.get(name), list)
     )
 
 

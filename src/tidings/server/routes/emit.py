@@ -171,7 +171,7 @@ def _answer(kind: _Kind, event: Event) -> bytes:
 
 def _renamed(error: InvalidEvent) -> InvalidEvent:
     """The error with the field's name on these routes."""
-    return type(error)(_NAMES.get(error.field, error.field), error.value, error.rule)
+    return error.about(_NAMES.get(error.field, error.field))
 
 
 BARE = tuple(

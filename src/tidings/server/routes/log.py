@@ -24,6 +24,7 @@ from tidings.server.lossless.bodies import (
 )
 from tidings.server.lossless.copies import public_copy
 from tidings.server.lossless.pages import PAGE_EVENTS, page_of
+from tidings.server.routes.overviews import whole_for
 from tidings.store.query import Query
 from tidings.store.remote.wire import event_row, query_of, restored_event
 
@@ -66,15 +67,19 @@ async def _prune(call: Call) -> None:
     call.caller.require_all_projects()
     asked = await asked_json(call, {"through"})
     through = natural("through", asked["through"])
-    pruned = await asyncio.to_thread(call.service.store.prune, through)
-    call.service.live.forget()
+    try:
+        pruned = await asyncio.to_thread(call.service.store.prune, through)
+    finally:
+        call.service.live.forget()
     await answer_json(call, {"pruned": pruned})
 
 
 async def _redact(call: Call) -> None:
     query = await _asked_query(call)
-    redacted = await asyncio.to_thread(call.service.store.redact, query)
-    call.service.live.forget()
+    try:
+        redacted = await asyncio.to_thread(call.service.store.redact, query)
+    finally:
+        call.service.live.forget()
     await answer_json(call, {"redacted": redacted})
 
 
@@ -151,6 +156,7 @@ async def _summaries(call: Call) -> None:
     page = query.replace(limit=most)
     found = await asyncio.to_thread(call.service.store.summaries, kind, page)
     ended = len(found) < PAGE_EVENTS or query.limit == PAGE_EVENTS
+    found = await asyncio.to_thread(whole_for, call.service.store, call.caller, kind, found)
     await answer_json(call, {"summaries": [list(each) for each in found], "ended": ended})
 
 

@@ -19,12 +19,13 @@ from tidings.server.paging import asked, ensure_known, limit_of, link_header, ne
 from tidings.server.parameters import FILTER_PARAMETERS, WINDOW_PARAMETERS
 from tidings.server.service import service_of
 from tidings.server.wire import read_aggregate_type
+from tidings.store.base import CORRELATION
+from tidings.store.query import Filter, Query
 from tidings.timestamps import format_instant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidings.store.base import Store, Summary
-    from tidings.store.query import Query
 
 __all__ = ["SummaryItem", "page_of_summaries", "router", "said"]
 
@@ -153,7 +154,26 @@ def _page(
     summaries, last = page_of_summaries(service_of(request).store, kind, query)
     link = next_link(request, last, backwards=query.backwards)
     response.headers.update(link_header(link))
+    summaries = whole_for(service_of(request).store, caller, kind, summaries)
     return [SummaryItem.of(summary) for summary in summaries], link
+
+
+def whole_for(store: Store, caller: Caller, kind: str, summaries: list[Summary]) -> list[Summary]:
+    """Those that tell of nothing but the caller's projects: a summary is of all its events."""
+    if caller.projects is None:
+        return summaries
+    others = Filter(project=sorted(caller.projects))
+    return [
+        summary
+        for summary in summaries
+        if next(store.read(_about(kind, summary.id).replace(exclude=others, limit=1)), None) is None
+    ]
+
+
+def _about(kind: str, name: str) -> Query:
+    if kind == CORRELATION:
+        return Query(correlation_id=name)
+    return Query(aggregate_type=kind, aggregate_id=name)
 
 
 def page_of_summaries(

@@ -20,7 +20,7 @@ from tidings.server.openapi import PROBLEM
 from tidings.server.paging import asked, ensure_known, link_header, next_link
 from tidings.server.parameters import MOST, WINDOW_PARAMETERS
 from tidings.server.problems import Problem
-from tidings.server.routes.overviews import SummaryItem, page_of_summaries, said
+from tidings.server.routes.overviews import SummaryItem, page_of_summaries, said, whole_for
 from tidings.server.service import service_of
 from tidings.server.wire import WIRE_TYPES
 from tidings.store.base import CORRELATION
@@ -85,6 +85,7 @@ def list_agents_of_workflow(
     summaries, last = page_of_summaries(store, "agent", query, MOST)
     link = next_link(request, last, backwards=query.backwards)
     response.headers.update(link_header(link))
+    summaries = whole_for(store, caller, "agent", summaries)
     agents = [
         _agent(summary, workflow_id, _beginning(store, caller, summary.id)) for summary in summaries
     ]
@@ -171,6 +172,7 @@ def get_tree(request: Request, workflow_id: str, caller: _Reader) -> dict[str, A
     store = service_of(request).store
     query = caller.narrow(Query(correlation_id=workflow_id))
     agents, more = page_of_summaries(store, "agent", query, MOST)
+    agents = whole_for(store, caller, "agent", agents)
     root = _root(store, caller, workflow_id)
     if root is None and not agents:
         raise Problem(404, "no-workflow", f"no event speaks of a workflow {shorten(workflow_id)}")
@@ -188,7 +190,10 @@ def get_tree(request: Request, workflow_id: str, caller: _Reader) -> dict[str, A
 def _root(store: Store, caller: Caller, workflow_id: str) -> Summary | None:
     """The summary of the workflow, or of what has its id as correlation id."""
     query = caller.narrow(Query(aggregate_id=workflow_id, limit=1))
-    found = store.summaries("workflow", query) or store.summaries(CORRELATION, query)
+    for kind in ("workflow", CORRELATION):
+        found = whole_for(store, caller, kind, store.summaries(kind, query))
+        if found:
+            break
     return found[0] if found else None
 
 

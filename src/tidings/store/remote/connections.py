@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Broken", "Connections", "Exchange", "Unreached"]
 
 _MOST_IDLE = 16
+_PIECE = 256 * 1024
 _LEAST_SECONDS = 0.001
 """A socket's timeout must not be 0: that would mean not to wait at all."""
 
@@ -192,9 +193,8 @@ class Exchange:
         """
         assert self._answer is not None  # noqa: S101 - there is one, once `send` has returned
         try:
-            self._connection.bound(end)
-            return self._answer.read(most)
-        except (OSError, HTTPException, ValueError) as error:
+            return self._connection.read(self._answer, end, most)
+        except (OSError, EOFError, HTTPException, ValueError) as error:
             raise Broken(error) from error
 
     def end(self) -> None:
@@ -227,6 +227,25 @@ class _Connection:
             return self._http.getresponse()
         self.bound(end)
         return self._http.getresponse()
+
+    def read(self, answer: HTTPResponse, end: float, most: int | None) -> bytes:
+        """Read a body piece by piece: one that trickles in is waited for no longer than `end`."""
+        pieces: list[bytes] = []
+        size = 0
+        while most is None or size < most:
+            if pieces and monotonic() > end:
+                raise TimeoutError("timed out")
+            self.bound(end)
+            piece = answer.read1(_PIECE if most is None else min(_PIECE, most - size))
+            if not piece:
+                if answer.length:
+                    raise EOFError(f"{answer.length:,} bytes of the answer are missing")
+                break
+            pieces.append(piece)
+            size += len(piece)
+        if answer.length == 0:
+            answer.read()  # there is nothing left; that ends the answer, and frees the connection
+        return b"".join(pieces)
 
     def bound(self, end: float) -> None:
         """Wait no longer than `end` for what comes next."""

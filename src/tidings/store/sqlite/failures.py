@@ -31,6 +31,7 @@ __all__ = ["Translated", "translate"]
 _PRIMARY = 0xFF  # the low byte of an extended result code is the primary one
 
 # Source: https://www.sqlite.org/rescode.html
+_ERROR = 1
 _BUSY, _LOCKED, _READONLY, _INTERRUPT, _IOERR, _CORRUPT = 5, 6, 8, 9, 10, 11
 _FULL, _CANTOPEN, _PERM, _AUTH, _NOTADB = 13, 14, 3, 23, 26
 
@@ -92,6 +93,8 @@ def translate(
 def _by_code(
     code: int, error: Exception, path: str, deadline: float, *, committing: bool
 ) -> TidingsError:
+    if code == _ERROR and ("too large" in str(error) or "too many" in str(error)):
+        return InvalidQuery(f"too much is asked for at once: {error}; ask for fewer at a time")
     if code in (_BUSY, _LOCKED):
         return StoreLocked(
             f"{path} was locked by others for {deadline:g} s; try again, or raise TIDINGS_DEADLINE"

@@ -6,4 +6,4 @@ Python imports it when it starts.
 from tidings.server import live
 from tidings.server.live.timing import Timing
 
-vars(live)["TIMING"] = Timing(slow=1.0, tick=0.1)
+vars(live)["TIMING"] = Timing(slow=3.0, tick=0.1)

@@ -410,3 +410,18 @@ def test_keys_stand_in_no_log(server: Callable[..., Server]) -> None:
     assert "/events/" in errors
     for secret in (token.rsplit("_", 1)[1], session_id):
         assert secret not in errors
+
+
+def test_a_stream_ends_with_its_session(keyed: Keyed) -> None:
+    """Who signs out is told nothing more, on the stream that is open too."""
+    with keyed.server.client(headers={"origin": keyed.server.url}) as browser:
+        token = keyed.tokens["read"]
+        assert browser.post("/session", json={"key": token}).status_code < 300
+        with browser.stream("GET", "/events/stream") as stream:
+            lines = stream.iter_lines()
+            assert next(lines)
+            with keyed.server.client(
+                headers=dict(browser.headers), cookies=browser.cookies
+            ) as same:
+                assert same.delete("/session").status_code < 300
+            assert "id: x" not in list(lines), "the stream ends by itself"

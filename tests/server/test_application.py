@@ -94,6 +94,16 @@ def test_it_works_under_a_prefix(server: Callable[..., Server], prefix: str) -> 
     assert httpx.put(f"{served.url}{prefix}/events/").headers["allow"] == "GET, POST"
 
 
+@pytest.mark.parametrize("path", ["/", "/health/live", "/events/", "/events/types", "/ui/"])
+def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
+    """Monitors and `curl -I` learn what GET would answer."""
+    asked, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (asked.status_code, b"")
+    assert head.headers["content-type"] == asked.headers["content-type"]
+    assert client.head("/nothing").status_code == 404
+    assert client.head("/events/emit/agent").status_code == 405
+
+
 def test_an_error_of_ours_is_told_without_its_cause(tmp_path: Path) -> None:
     """A 500 names the request, and neither path nor trace; the log has them."""
     app = create_app(APIServerConfig(data_dir=str(tmp_path)))

@@ -80,3 +80,15 @@ def test_a_traceback_belongs_to_its_line() -> None:
     assert rest.startswith("Traceback")
     said = json.loads(JsonLines().format(record("a bug", exc_info=caught)))
     assert said["traceback"].endswith("invalid literal for int() with base 10: 'here'")
+
+
+def test_a_warning_is_a_line_of_the_log(server: Callable[..., Server]) -> None:
+    """What Python warns of is JSON too, where the log is."""
+    started = server("--log-format", "json")
+    with started.client() as client:
+        known = {"type": "checked", "schema": {"type": "object", "required": ["loss"]}}
+        assert client.post("/events/types", json=known).status_code < 300
+        assert client.post("/events/", json={"type": "checked"}).status_code == 201
+    _, errors = started.stop()
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert any("loss" in str(line) for line in lines)

@@ -190,3 +190,28 @@ def test_the_app_can_let_go_of_a_client(impatient: int) -> None:
         except ConnectionResetError:
             received = b""
     assert received == b""  # else uvicorn would have answered 500 for an app that says nothing
+
+
+def test_trailers_are_no_headers(shared_server: Server) -> None:
+    """What follows a body can neither give a key nor name the request (RFC 9110, section 6.5.1)."""
+    head = b"POST /events/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    body = b'e\r\n{"type": "x1"}\r\n0\r\nX-Request-ID: forged\r\n\r\n'
+    rest = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    answer = exchanged(shared_server.port, head + rest + body)
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert b"forged" not in answer
+
+
+def test_endless_trailers_are_cut_off(shared_server: Server) -> None:
+    """They are bounded as heads are."""
+    head = b"POST /session HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    # The body's end never comes, so that only the bound can end the connection.
+    assert b"HTTP/1.1 200" not in exchanged(shared_server.port, head + b"a: b\r\n" * 20_000)
+
+
+def test_nonsense_after_a_request_does_not_cost_its_answer(shared_server: Server) -> None:
+    """A whole request is answered, whatever the client sends behind it."""
+    answer = exchanged(
+        shared_server.port, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n\x00\x01"
+    )
+    assert answer.startswith(b"HTTP/1.1 200")

@@ -30,7 +30,7 @@ from tidings.server.service import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, MutableMapping
     from typing import Any
 
     from fastapi.routing import APIRoute
@@ -148,12 +148,26 @@ class Application(FastAPI):
             path = path[len(self.root_path) :]
         route = _TABLE.get(path, {}).get(scope["method"])
         if route is None:
-            await super().__call__(scope, call.receive, call.send)
+            await self._answer_by_fastapi(call)
             return
         scope["route"] = route
         if route.scope:
             call.caller.require(route.scope)
         await route.handler(call)
+
+    async def _answer_by_fastapi(self, call: Call) -> None:
+        if call.scope["method"] != "HEAD":
+            await super().__call__(call.scope, call.receive, call.send)
+            return
+        # FastAPI's routes know no HEAD, which is GET without the body (RFC 9110, section 9.3.2).
+        call.scope = {**call.scope, "method": "GET"}
+
+        async def send_head(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await call.send(message)
+
+        await super().__call__(call.scope, call.receive, send_head)
 
     def _measure(self, call: Call, seconds: float) -> None:
         # Of what is not there the path is the client's invention, and would be a series of its own.

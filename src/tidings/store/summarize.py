@@ -159,7 +159,7 @@ def _folded(
     return Summary(
         kind=kind,
         id=id,
-        project=record[PROJECT] or project,
+        project=project or record[PROJECT],
         state=state,
         status=status,
         version=version,

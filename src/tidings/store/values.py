@@ -114,7 +114,8 @@ class Summary(
 ):
     """The kept-up head of one aggregate or correlation.
 
-    `kind` is the aggregate's type or `"correlation"`. `version` counts its events since ever,
+    `kind` is the aggregate's type or `"correlation"`, `project` that of its first event that has
+    one: whoever comes later takes it from nobody. `version` counts its events since ever,
     pruned ones included; `successes` and `failures` those with an outcome. `state` is `running`,
     `done` or `failed` where its events say so (types that end in `started`, `completed`, `failed`
     …), else empty; a correlation takes its state from the aggregate of the same name. Instants are

@@ -142,3 +142,23 @@ def test_a_key_in_the_url_is_refused(start: Callable[..., Server], query: bytes)
 
 
 # Sessions ----------------------------------------------------------------------------------------
+
+
+def test_a_key_in_the_path_is_refused_and_not_logged(start: Callable[..., Server]) -> None:
+    """Nor is one that is sent as the request's id: both would stand in the log."""
+    token = f"tid_{'0' * 12}_{'0' * 64}"
+    server = start()
+    scope = scope_of(path=f"/events/agents/{token}")
+    with pytest.raises(Problem) as refused:
+        server.guard.admit(scope)
+    assert (refused.value.status, refused.value.slug) == (400, "key-in-url")
+    assert token not in str(scope)
+    assert token not in server.ask((b"x-request-id", token.encode())).request_id
+
+
+def test_health_is_told_however_often_it_is_asked(start: Callable[..., Server]) -> None:
+    """A busy neighbour must not get the server started anew."""
+    server = start(rate_limit=0.001)
+    for _ in range(50):
+        server.ask(path="/health/live", client=AFAR, server=None)
+    server.refused(429, client=AFAR, server=None)

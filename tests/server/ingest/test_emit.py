@@ -196,3 +196,10 @@ def test_other_forms_are_refused(client: httpx.Client, content_type: str) -> Non
     )
     assert answer.status_code == 415
     assert answer.json()["accepted"] == ["application/json"]
+
+
+def test_an_expectation_in_the_url_is_not_passed_over(client: httpx.Client) -> None:
+    """It is a field of the request here; left out of account it would guard nothing."""
+    answer = client.post("/events/emit/agent?expected_version=0", json={"name": "x"})
+    assert answer.status_code == 422
+    assert "expected_version" in answer.json()["detail"]

@@ -246,3 +246,12 @@ def test_a_body_that_is_too_large(server: Any) -> None:
         for path in ("/events/", "/events/emit/agent"):
             body = client.post(path, json={"type": "x", "payload": "x" * 67_000})
             assert (body.status_code, body.json()["limit"]) == (413, 66_536)
+
+
+def test_names_of_the_wire_are_understood(client: httpx.Client) -> None:
+    """An aggregate named as answers name it is found by either name."""
+    about = {"aggregate_type": "agent_aggregate", "aggregate_id": "named-as-answered"}
+    assert client.post("/events/", json={"type": "w", **about}).status_code == 201
+    for kind in ("agent_aggregate", "agent"):
+        found = client.get("/events/", params={**about, "aggregate_type": kind}).json()
+        assert [event["event_type"] for event in found["events"]] == ["AgentEvent"]

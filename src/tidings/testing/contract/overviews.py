@@ -62,7 +62,7 @@ class Overviews(Opening):
             Summary(
                 kind="agent",
                 id="a1",
-                project="q",
+                project="p",
                 state="done",
                 status="success",
                 version=3,

@@ -11,7 +11,6 @@ from functools import partial
 from threading import Lock, Thread
 
 from tidings.aio.waking import call_in
-from tidings.errors import TidingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Watch:
             try:
                 # Past the last head known, so that it does not matter who comes to wait meanwhile.
                 head = self._store.wait(self._head, _WATCH_SECONDS)
-            except TidingsError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
                 self._fail(error)
             else:
                 self._wake(head)
@@ -97,7 +96,7 @@ class Watch:
         for future, loop in self._due(lambda position: everyone or head > position, head):
             call_in(loop, partial(_tell, future, head))
 
-    def _fail(self, error: TidingsError) -> None:
+    def _fail(self, error: Exception) -> None:
         for future, loop in self._due(lambda _: True):
             call_in(loop, partial(_tell, future, error))
 

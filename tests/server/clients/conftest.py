@@ -46,19 +46,26 @@ def browser(tmp_path: Path) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def node() -> Callable[..., subprocess.Popen[str]]:
+def node() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Runs JavaScript in Node, where `require` finds what `make` installed for the tests."""
     modules = Path(sys.prefix) / "npm" / "node_modules"
     assert modules.is_dir(), "npm's eventsource is missing: make .venv/.clients"
 
+    started: list[subprocess.Popen[str]] = []
     program = Path(ROOT_DIR) / "bin" / "node"
 
     def run(code: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [program, "-e", code, *arguments],
-            env={"NODE_PATH": str(modules)},
-            stdout=subprocess.PIPE,
-            text=True,
+        started.append(
+            subprocess.Popen(
+                [program, "-e", code, *arguments],
+                env={"NODE_PATH": str(modules)},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         )
+        return started[-1]
 
-    return run
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

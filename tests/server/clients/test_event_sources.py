@@ -101,12 +101,12 @@ def test_node_resumes(
     """The `eventsource` of npm sees every event once, over a kill."""
     served = server()
     emit(served, 1, 2, 3)
-    with node(NODE, served.url) as process:
-        assert process.stdout is not None
-        seen = [json.loads(process.stdout.readline()) for _ in range(3)]
-        served.restart()
-        emit(served, 4, 5, 6)
-        seen += [json.loads(line) for line in process.stdout]
+    process = node(NODE, served.url)
+    assert process.stdout is not None
+    seen = [json.loads(process.stdout.readline()) for _ in range(3)]
+    served.restart()
+    emit(served, 4, 5, 6)
+    seen += [json.loads(line) for line in process.stdout]
     assert seen == [[str(n), n] for n in range(1, WANTED + 1)]
 
 

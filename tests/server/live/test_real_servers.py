@@ -248,6 +248,16 @@ def test_a_tail_misses_and_repeats_nothing_while_the_server_is_killed(
         assert tails[1].seen == [event.position for event in bus.read(types="kind-1")]
 
 
+def test_who_has_seen_all_is_told_to_stay_away(server: Callable[..., Server]) -> None:
+    """An EventSource that comes back for what is there ends, where nothing is left."""
+    served = server()
+    emit(served, "one", "two")
+    with served.client() as client:
+        for last, status in (("1", 200), ("2", 204)):
+            answer = client.get("/events/stream?until=head", headers={"last-event-id": last})
+            assert answer.status_code == status
+
+
 def test_what_was_redacted_is_not_given_from_memory(server: Callable[..., Server]) -> None:
     """A stream that begins after a redaction shows no payload, though a stream had it before."""
     served = server()

@@ -121,6 +121,11 @@ class Live:
 
     async def _run(self, call: Call, wanted: Wanted) -> None:
         head = await self.read(self.store.head)
+        if wanted.until_head and call.header("last-event-id") and (wanted.after or 0) >= head:
+            # An EventSource comes back for ever, unless it is told so (HTML, section 9.2.3).
+            await call.send({"type": "http.response.start", "status": 204, "headers": []})
+            await call.send({"type": "http.response.body", "body": b""})
+            return
         selection = self._selection(wanted)
         stream = Stream(self, call, wanted, selection, head)
         self._streams.add(stream)

@@ -77,6 +77,7 @@ OPERATION: dict[str, Any] = {
                 }
             },
         },
+        "204": {"description": "With `until=head`, for who comes back and has seen all"},
         "422": PROBLEM,
     },
 }

@@ -128,8 +128,9 @@ async def _take_many(
         await _take_all_or_none(call, makes, wishes, idempotency)
         return
     intake = Intake(call, idempotency)
+    size = len(body) // max(1, len(values))
     for one in makes:
-        intake.add(one, 0)
+        intake.add(one, size)
         if intake.is_full:
             await intake.flush()
     await intake.flush()

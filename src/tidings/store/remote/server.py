@@ -44,7 +44,7 @@ A job that emits a thousand events beside a dead server would else wait a thousa
 _LONGEST_IDLE = 3.0
 """How long a connection may have waited to be used for what must not be sent twice (seconds).
 
-uvicorn closes idle connections after 5 s, and a request may cross that on its way."""
+A plain uvicorn closes idle connections after 5 s, and a request may cross that on its way."""
 
 _LONGEST_REFUSAL = 64 * 1024
 _PIECE = 256 * 1024
@@ -112,11 +112,13 @@ class Server:
             TidingsError: what the server refused, or `StoreUnavailable` or `OutcomeUnknown`.
         """
         body = data if data is None or isinstance(data, bytes) else dumps(data).encode()
-        answer = self._answer(_Request(method, path, body), way or QUESTION)
+        way = way or QUESTION
+        answer = self._answer(_Request(method, path, body), way)
         try:
             return loads(answer)
         except (ValueError, RecursionError):
-            raise StoreUnavailable(
+            unsure = OutcomeUnknown if way.changes else StoreUnavailable
+            raise unsure(
                 f"what answers at {self._address.url} is no Tidings server: it sent no JSON"
             ) from None
 

@@ -80,7 +80,8 @@ class _Posts:
     """Connections that wait for something to POST, or POSTs that wait for a connection."""
 
     def __init__(self, host: str) -> None:
-        self.free: list[_Connection] = []
+        # Each in its turn: one that were never used would be closed by the server.
+        self.free: deque[_Connection] = deque()
         self.all_answered = asyncio.Event()
         self._waiting: deque[bytes] = deque()
         self._head = f"POST /events/ HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
@@ -89,7 +90,7 @@ class _Posts:
         request = f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body
         self.all_answered.clear()
         if self.free:
-            self.free.pop().transport.write(request)
+            self.free.popleft().transport.write(request)
         else:
             self._waiting.append(request)
 

@@ -39,6 +39,9 @@ __all__ = ["Admission", "Guard", "merged"]
 OPEN = ("/health", "/docs", "/openapi.json", "/session", "/ui")
 """What is open without a key beside `/`, and what lies below it."""
 
+_COSTLY = ("/log", "/ledger")
+"""What other sites' pages may not even set off: to back a store up or check it takes long."""
+
 _REQUEST_ID = "tidings.request_id"
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,128}")
 _SECRET_IN_URL = re.compile(rb"(?:^|&)(?:key|token|access_token)=|tid_[0-9a-f]{12}_[0-9a-f]{64}")
@@ -120,7 +123,7 @@ class Guard:
         client = scope.get("client")
         address = client[0] if client else ""
         method = scope["method"]
-        if method not in SAFE_METHODS:
+        if method not in SAFE_METHODS or _lies_in(self._path(scope), _COSTLY):
             self._origins.check(given)
         elif method == "OPTIONS" and (preflight := self._origins.preflight(given)):
             self._limits.take("", address)

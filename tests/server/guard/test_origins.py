@@ -23,6 +23,11 @@ def test_another_sites_page_posts_nothing(start: Callable[..., Server]) -> None:
     assert b"access-control-allow-origin" not in dict(server.ask(FROM_EVIL).headers)
 
 
+def test_another_sites_page_sets_nothing_off(start: Callable[..., Server]) -> None:
+    """A picture that is a backup would be costly, though the page could not read it."""
+    start().refused(403, (b"sec-fetch-site", b"cross-site"), path="/log/backup")
+
+
 def test_own_pages_and_programs_post(start: Callable[..., Server]) -> None:
     """The server's own pages may post, also under a name only the browser knows; so may curl."""
     server = start()

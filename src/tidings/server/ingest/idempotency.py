@@ -44,7 +44,6 @@ class Idempotency:
 
     def __init__(self, caller: str, key: str, body: bytes | None) -> None:
         self._seed = f"{caller}\0{key}\0"
-        self._key = key
         self.digest = None if body is None else sha256(body).hexdigest()
 
     @classmethod

@@ -191,7 +191,6 @@ async def _backup(call: Call) -> None:
             (b"content-type", _SQLITE.encode()),
             (b"content-length", b"%d" % size),
         ]
-        call.status = 200
         with copy:
             await call.send({"type": "http.response.start", "status": 200, "headers": headers})
             while piece := await asyncio.to_thread(copy.read, _PIECE):

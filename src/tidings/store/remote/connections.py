@@ -158,17 +158,12 @@ class Connections:
 
 
 class Exchange:
-    """One request and its answer on a connection of its own.
-
-    Attributes:
-        reused: whether the connection was used before; it may have gone meanwhile.
-    """
+    """One request and its answer on a connection of its own."""
 
     def __init__(self, connections: Connections, connection: _Connection) -> None:
         self._connections = connections
         self._connection = connection
         self._answer: HTTPResponse | None = None
-        self.reused = connection.used
 
     def send(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None, end: float
@@ -178,7 +173,6 @@ class Exchange:
         Raises:
             Broken: no answer came by `end` (on the monotonic clock).
         """
-        self._connection.used = True
         try:
             self._answer = self._connection.ask(method, path, headers, body, end)
         except (OSError, HTTPException) as error:
@@ -208,7 +202,6 @@ class _Connection:
     """A connection, from when it stands."""
 
     def __init__(self, address: Address, plain: socket.socket) -> None:
-        self.used = False
         self.idle_since = monotonic()
         self._socket = plain
         self._http = HTTPConnection(address.host, address.port)

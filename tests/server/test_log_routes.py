@@ -26,7 +26,7 @@ from tidings.store import open_store
 from tidings.store.base import Batch, Put
 from tidings.store.query import Query
 from tidings.store.remote import RemoteStore
-from tidings.store.remote.wire import batch_data, event_row
+from tidings.store.wire import batch_data, event_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

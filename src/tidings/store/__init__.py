@@ -19,13 +19,15 @@ def open_store(url: str, *, deadline: float | None = None) -> Store:
     """Open the store a URL names, and make it where it does not exist yet.
 
     Args:
-        url: `sqlite:///relative/or//absolute/path`, `memory:`, or `http://host:8765` (also
-            `https:`) for the store that a server keeps.
+        url: `sqlite:///relative/or//absolute/path`, `memory:`, `postgresql://user@host/database`,
+            `nats://host1,host2/NAME`, `shared:///directory`, or `http://host:8765` (also `https:`)
+            for the store that a server keeps.
         deadline: the longest an append waits for locks and connections (seconds); left out, the
             setting `TIDINGS_DEADLINE`, 1 s.
 
     Raises:
         InvalidSetting: the URL names no backend.
+        MissingExtra: its driver is not installed.
         StoreUnavailable: the store cannot be opened; the subclass says why.
     """
     scheme = url.partition(":")[0]
@@ -41,7 +43,19 @@ def open_store(url: str, *, deadline: float | None = None) -> Store:
         from tidings.store.remote import RemoteStore
 
         return RemoteStore(url, deadline=deadline)
+    if scheme in ("postgresql", "postgres"):
+        from tidings.store.postgres import PostgresStore
+
+        return PostgresStore.from_url(url, deadline=deadline)
+    if scheme in ("nats", "tls"):
+        from tidings.store.jetstream import open_jetstream
+
+        return open_jetstream(url, deadline=deadline)
+    if scheme == "shared":
+        from tidings.store.shared import open_shared
+
+        return open_shared(url, deadline=deadline)
     raise InvalidSetting(
-        f"store URL {shorten(url)} names no backend; use sqlite:///path, memory: or "
-        f"http://host:port"
+        f"store URL {shorten(url)} names no backend; use sqlite:///path, memory:, "
+        f"postgresql://…, nats://host/NAME, shared:///directory or http://host:port"
     )

@@ -6,7 +6,7 @@
     records  who may read and write which ledger records
     copies   a copy of the store without what is the server's own
 
-Nothing is lost on the way; `tidings.store.remote.wire` says in which form events and queries
+Nothing is lost on the way; `tidings.store.wire` says in which form events and queries
 travel. The routes themselves are `routes/log` and `routes/ledger`.
 """
 

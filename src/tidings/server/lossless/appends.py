@@ -22,7 +22,7 @@ from tidings.server.ingest.intake import count_refusal, without_others
 from tidings.server.lossless.bodies import answer_json, asked_json, listed, problem_with_rule
 from tidings.server.lossless.records import ensure_may_write
 from tidings.server.problems import Problem
-from tidings.store.remote.wire import MOST_BATCHES, MOST_SENT_BYTES, batch_of, kept_data
+from tidings.store.wire import MOST_BATCHES, MOST_SENT_BYTES, batch_of, kept_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from tidings.errors import InvalidEvent, InvalidQuery, shorten
 from tidings.fields import encode_json
 from tidings.server.ingest.strict_json import read_json
 from tidings.server.problems import problem_of
-from tidings.store.remote.wire import object_with
+from tidings.store.wire import object_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

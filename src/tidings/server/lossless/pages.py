@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 
 from tidings.fields import encode_json
-from tidings.store.remote.wire import event_row
+from tidings.store.wire import event_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tidings.server.lossless.records import (
     is_private,
 )
 from tidings.store.ledger import checked_key, checked_prefix
-from tidings.store.remote.wire import whole
+from tidings.store.wire import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

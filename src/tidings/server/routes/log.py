@@ -26,7 +26,7 @@ from tidings.server.lossless.copies import public_copy
 from tidings.server.lossless.pages import PAGE_EVENTS, page_of
 from tidings.server.routes.overviews import whole_for
 from tidings.store.query import Query
-from tidings.store.remote.wire import event_row, query_of, restored_event
+from tidings.store.wire import event_row, query_of, restored_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from tidings.store.remote.appending import append_all, restore
 from tidings.store.remote.copying import write_copy
 from tidings.store.remote.reading import read, summaries
 from tidings.store.remote.server import LONG_SECONDS, QUESTION, Server, Way
-from tidings.store.remote.wire import event_of_row, query_data, whole
+from tidings.store.wire import event_of_row, query_data, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tidings.fields import encode_json
 from tidings.store.ledger import checked_key, encoded_value
 from tidings.store.remote.refusals import batch_error
 from tidings.store.remote.server import Way
-from tidings.store.remote.wire import (
+from tidings.store.wire import (
     MOST_BATCHES,
     MOST_SENT_BYTES,
     batch_data,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tidings.errors import NotAllowed, StoreUnavailable
 from tidings.store.base import SCAN_LIMIT, Page, Reading, Summary
-from tidings.store.remote.wire import event_of_row, query_data
+from tidings.store.wire import event_of_row, query_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

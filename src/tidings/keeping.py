@@ -136,7 +136,7 @@ class Keeping:
 
     def _withdraw(self, waiting: list[str]) -> None:
         """Take back the first events of a batch whose last ones found no room."""
-        from tidings.spool.files import forget
+        from tidings.durable_files import forget
 
         for path in waiting:
             forget(path)

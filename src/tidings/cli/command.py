@@ -246,4 +246,7 @@ def _check_words(command: Command, words: list[str]) -> None:
         raise WrongUsage(f"{needed[len(words)]} is missing")
     unbounded = any(word.rstrip("]").endswith("...") for word in command.words)
     if len(words) > len(command.words) and not unbounded:
-        raise WrongUsage(f"{shorten(words[len(command.words)])} is one word too many")
+        from tidings.masking import masked
+
+        shown = shorten(masked(words[len(command.words)]))  # of a store, it may hold a password
+        raise WrongUsage(f"{shown} is one word too many")

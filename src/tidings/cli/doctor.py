@@ -19,6 +19,7 @@ from tidings.cli.opening import opened
 from tidings.cli.show import Display, printable
 from tidings.errors import TidingsError
 from tidings.filesystems import network_file_system
+from tidings.masking import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = ["COMMANDS"]
 _LITTLE_SPACE = 256 * 1024 * 1024
 _SETTINGS: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("TIDINGS_HOME", settings.home),
-    ("TIDINGS_URL", settings.default_url),
+    ("TIDINGS_URL", lambda: masked(settings.default_url())),
     ("TIDINGS_SPOOL", settings.spool_directory),
     ("TIDINGS_DEADLINE", settings.deadline),
     ("TIDINGS_MAX_PAYLOAD", settings.max_payload),
@@ -91,6 +92,7 @@ def _store(bus: Bus) -> _Finding:
     except TidingsError as error:
         return _Finding("store", False, str(error), "until then events wait in the spool")
     took = (perf_counter() - start) * 1000
+    facts["url"] = masked(str(facts["url"]))  # a store of others may not have thought of it
     said = ", ".join(f"{name} {value}" for name, value in facts.items())
     return _Finding("store", True, f"{said}; answered in {took:.1f} ms")
 
@@ -120,8 +122,8 @@ def _file_system(directory: str) -> _Finding:
     return _Finding(
         "file system",
         True,
-        f"{directory} is shared ({kind}): good for a spool, not for SQLite",
-        "let TIDINGS_URL name a store on a local disk",
+        f"{directory} is shared ({kind}): good for a spool and a shared log, not for SQLite",
+        "for a faster store let TIDINGS_URL name one on a local disk, a server or a database",
     )
 
 

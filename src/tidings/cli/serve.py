@@ -7,13 +7,13 @@ It reads the options, says what to open and how to emit, and leaves the rest to
 from __future__ import annotations
 
 import os
-import re
 
 from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE
 from tidings.cli.show import let_go_of_output, printable, say
 from tidings.cli.values import read_whole
 from tidings.errors import MissingExtra
+from tidings.masking import masked
 from tidings.server.config import APIServerConfig
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ def _greeting(config: APIServerConfig, url: str, *, keyed: bool) -> list[str]:
     """What to open and how to emit, to be pasted as it is."""
     base = url + config.root_path
     key = ' -H "Authorization: Bearer $TIDINGS_KEY"' if keyed else ""
-    store = re.sub(r"//[^/@]*@", "//***@", config.store_url)
+    store = masked(config.store_url)
     as_json = "-H 'content-type: application/json'"
     return [
         f"{base} serves {store}",

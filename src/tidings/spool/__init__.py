@@ -16,9 +16,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from tidings.errors import NotKept, TransferError
-from tidings.fields import encode_json
-from tidings.spool.files import (
+from tidings.durable_files import (
     forget,
     make_directory,
     names_in,
@@ -28,6 +26,8 @@ from tidings.spool.files import (
     unique_name,
     write_durably,
 )
+from tidings.errors import NotKept, TransferError
+from tidings.fields import encode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import os
 from stat import S_ISREG
 from time import time
 
+from tidings.durable_files import NOT_OURS, make_directory, names_in, remove
 from tidings.errors import Conflict, InvalidEvent
-from tidings.spool.files import NOT_OURS, make_directory, names_in, remove
 from tidings.spool.reading import NoEvent, read_event
 from tidings.store.base import Batch
 

@@ -106,6 +106,18 @@ class RemoteStore(Store):
         self._ensure_open()
         return restore(self._ask, events)
 
+    def remains(self, after: tuple[str, str] | None = None) -> list[Summary]:
+        def told(answer: Any) -> list[Summary]:
+            return [Summary(*row) for row in answer["summaries"]]
+
+        return self._ask(told, "POST", "/log/remains", {"after": after and list(after)})
+
+    def adopt(self, pruned: int, summaries: Sequence[Summary] = ()) -> None:
+        # Taking the same over again changes nothing.
+        way = Way(LONG_SECONDS, repeatable=True, changes=True)
+        asked = {"pruned": pruned, "summaries": [list(each) for each in summaries]}
+        self._ask(lambda answer: _number(answer["adopted"]), "POST", "/log/adopt", asked, way)
+
     def read(self, query: Query) -> Reading:
         self._ensure_open()
         # So that who follows does not notice a server that goes between two readings.
@@ -121,6 +133,9 @@ class RemoteStore(Store):
 
     def head(self) -> int:
         return self._ask(lambda answer: _number(answer["head"]), "GET", "/log/head")
+
+    def catch_up(self) -> int:
+        return self._ask(lambda answer: _number(answer["head"]), "POST", "/log/catch-up", {})
 
     def first(self) -> int:
         return self._ask(lambda answer: _number(answer["first"]), "GET", "/log/head")

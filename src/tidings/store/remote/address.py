@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tidings.errors import InvalidSetting, shorten
+from tidings.masking import masked
 
 __all__ = ["Address"]
 
@@ -43,8 +44,11 @@ class Address(NamedTuple):
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise InvalidSetting(f"store URL {shorten(url)} names no server: {error}") from None
+        except ValueError:
+            # Without the reason: it quotes what it takes for a port, which may be a password.
+            raise InvalidSetting(
+                f"store URL {shorten(masked(url))} names no server; use http://host:port"
+            ) from None
         if "@" in parts.netloc:
             # Without the URL: what stands there is a secret.
             raise InvalidSetting(
@@ -52,11 +56,11 @@ class Address(NamedTuple):
             )
         if not host or not url.isascii() or not url.isprintable() or " " in url:
             raise InvalidSetting(
-                f"store URL {shorten(url)} must be http://host:port or https://host:port"
+                f"store URL {shorten(masked(url))} must be http://host:port or https://host:port"
             )
         if parts.query or parts.fragment:
             raise InvalidSetting(
-                f"store URL {shorten(url)} must end with the path; it has no options"
+                f"store URL {shorten(masked(url))} must end with the path; it has no options"
             )
         scheme = parts.scheme
         port = _PORTS[scheme] if port is None else port

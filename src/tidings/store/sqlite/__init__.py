@@ -13,10 +13,14 @@ import sqlite3
 
 from tidings import settings
 from tidings.errors import HistoryPruned, InvalidSetting, shorten
-from tidings.record import KEY
 from tidings.store.base import Batch, Put, Reading, Store
 from tidings.store.sqlite import ledger
-from tidings.store.sqlite.appending import DuplicateKeys, append_batches, restore_events
+from tidings.store.sqlite.appending import (
+    DuplicateKeys,
+    append_batches,
+    must_look_up,
+    restore_events,
+)
 from tidings.store.sqlite.bookkeeping import agreed_numbers, kept_types
 from tidings.store.sqlite.connections import Connections
 from tidings.store.sqlite.waking import Waker
@@ -94,7 +98,7 @@ class SQLiteStore(Store):
     def append_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
         self._ensure_open()
         try:
-            results = self._append(batches, look_up=_must_look_up(batches))
+            results = self._append(batches, look_up=must_look_up(batches))
         except DuplicateKeys:
             results = self._append(batches, look_up=True)
         return results
@@ -129,6 +133,21 @@ class SQLiteStore(Store):
             restored = restore_events(connection, events)
         self._waker.tell(events[-1].record[0])
         return restored
+
+    def remains(self, after: tuple[str, str] | None = None) -> list[Summary]:
+        from tidings.store.sqlite.remains import remains
+
+        self._ensure_open()
+        with self._connections.snapshot() as connection:
+            return remains(connection, after)
+
+    def adopt(self, pruned: int, summaries: Sequence[Summary] = ()) -> None:
+        from tidings.store.sqlite.remains import adopt
+
+        self._ensure_open()
+        with self._connections.transaction() as connection:
+            adopt(connection, pruned, summaries)
+        self._waker.tell(pruned)
 
     def read(self, query: Query) -> Reading:
         from tidings.store.sqlite.reading import pages
@@ -202,7 +221,10 @@ class SQLiteStore(Store):
         from tidings.store.sqlite import upkeep
 
         self._ensure_open()
-        return upkeep.redact(self._connections, query)
+        redacted = upkeep.redact_matching(self._connections, query)
+        # Also where nothing was left to redact: an earlier call may have got no further than that.
+        upkeep.empty_wal(self._connections)
+        return redacted
 
     def check(self) -> list[str]:
         from tidings.store.sqlite import upkeep
@@ -256,17 +278,3 @@ class SQLiteStore(Store):
         self._ensure_open()
         with self._connections.reading() as connection:
             return agreed_numbers(connection)
-
-
-def _must_look_up(batches: Sequence[Batch]) -> bool:
-    """Whether ids must be known before anything is decided.
-
-    They must where something is expected, because an event sent again never breaks that; and where
-    an id stands twice.
-    """
-    keys: list[bytes] = []
-    for batch in batches:
-        if batch.expected_version is not None or batch.put:
-            return True
-        keys += [event.record[KEY] for event in batch.events]
-    return len(set(keys)) < len(keys)

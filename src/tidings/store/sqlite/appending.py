@@ -28,10 +28,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tidings.event import Event
+    from tidings.record import Record
     from tidings.store.base import Batch, Put
     from tidings.store.sqlite.bookkeeping import Head
 
-__all__ = ["DuplicateKeys", "append_batches", "restore_events", "summary_of"]
+__all__ = [
+    "DuplicateKeys",
+    "append_batches",
+    "must_look_up",
+    "records_of",
+    "restore_events",
+    "summary_of",
+]
 
 _KEYS_PER_QUERY = 500
 
@@ -75,15 +83,54 @@ def append_batches(
     return results
 
 
+def records_of(connection: sqlite3.Connection, keys: Iterable[bytes]) -> dict[bytes, Record]:
+    """The records that are there under some keys."""
+    found = {}
+    wanted = list(dict.fromkeys(keys))
+    for start in range(0, len(wanted), _KEYS_PER_QUERY):
+        part = wanted[start : start + _KEYS_PER_QUERY]
+        marks = ",".join("?" * len(part))
+        for record in connection.execute(
+            f"SELECT * FROM events WHERE key IN ({marks})",  # noqa: S608 - question marks only
+            part,
+        ):
+            found[record[KEY]] = record
+    return found
+
+
+def must_look_up(batches: Sequence[Batch]) -> bool:
+    """Whether ids must be known before anything is decided.
+
+    They must where something is expected, because an event sent again never breaks that; and where
+    an id stands twice.
+    """
+    keys: list[bytes] = []
+    for batch in batches:
+        if batch.expected_version is not None or batch.put:
+            return True
+        keys += [event.record[KEY] for event in batch.events]
+    return len(set(keys)) < len(keys)
+
+
 def summary_of(row: tuple[Any, ...]) -> Summary:
     """A row of `summaries` as what it stands for."""
     kind, *values = checked(row, f"the summary of {row[0] or CORRELATION}/{row[1]}")
     return Summary(kind or CORRELATION, *values)
 
 
-def restore_events(connection: sqlite3.Connection, events: Iterable[Event]) -> int:
-    """Write events at the positions and versions they carry, inside the caller's transaction."""
+def restore_events(
+    connection: sqlite3.Connection, events: Iterable[Event], recorded: int | None = None
+) -> int:
+    """Write events at the positions and versions they carry, inside the caller's transaction.
+
+    Args:
+        connection: in a write transaction.
+        events: what to write.
+        recorded: the instant at which those were taken that do not say it; none for now.
+    """
     appending = _Appending(connection, agreed_numbers(connection).head)
+    if recorded is not None:
+        appending.recorded = recorded
     for event in events:
         appending.place(event)
     try:
@@ -106,15 +153,7 @@ class _Appending(Appending):
     def look_up(self, keys: Iterable[bytes]) -> None:
         """Learn which of the ids are there."""
         self.looked_up = True
-        wanted = list(dict.fromkeys(keys))
-        for start in range(0, len(wanted), _KEYS_PER_QUERY):
-            part = wanted[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            for record in self.connection.execute(
-                f"SELECT * FROM events WHERE key IN ({marks})",  # noqa: S608 - question marks only
-                part,
-            ):
-                self.known[record[KEY]] = record
+        self.known.update(records_of(self.connection, keys))
 
     def find_summary(self, kind: str, id: str) -> Summary | None:
         row = self.connection.execute(SQL["summary"], (kind, id)).fetchone()
@@ -138,7 +177,9 @@ class _Appending(Appending):
         counts, newest = self.summarize()
         for name, count in counts.items():
             connection.execute(SQL["count_type"], (name, count, newest[name]))
-        for (kind, _), summary in self.summaries.items():
-            if summary is not None:
-                row = kind, *summary[1:]
-                connection.execute(SQL["put_summary"], (*row, checksum(*row)))
+        summaries = [
+            (kind, *summary[1:])
+            for (kind, _), summary in self.summaries.items()
+            if summary is not None
+        ]
+        connection.executemany(SQL["put_summary"], [(*row, checksum(*row)) for row in summaries])

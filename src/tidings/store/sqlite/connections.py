@@ -13,10 +13,10 @@ import time
 import weakref
 from threading import Condition, Lock
 
+from tidings.durable_files import make_directory
 from tidings.errors import NetworkFileSystem, StoreClosed, StoreLocked, StoreUnavailable
 from tidings.filesystems import network_file_system
 from tidings.store.sqlite.bookkeeping import Head
-from tidings.store.sqlite.durable_files import make_directories
 from tidings.store.sqlite.failures import Translated
 from tidings.store.sqlite.schema import prepare
 from tidings.store.sqlite.transactions import (
@@ -99,6 +99,17 @@ class Connections:
         with self._state:
             self._close_readers()
             self._close_watcher()
+
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that is open; also where none is open yet."""
+        file = self._file  # a thread that closes the store meanwhile sets it to none
+        if file is None:
+            return True
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == file
 
     # Before and after a fork ----------------------------------------------------------------------
 
@@ -209,14 +220,7 @@ class Connections:
 
     def _ensure_in_place(self) -> None:
         """Refuse a file that the path no longer leads to: nobody would find the events again."""
-        file = self._file  # a thread that closes the store meanwhile sets it to none
-        if file is None:
-            return
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != file:
+        if not self.is_in_place():
             raise StoreUnavailable(
                 f"{self.path} was moved, deleted or replaced while it was open; put it back, or "
                 f"start this process again"
@@ -262,7 +266,7 @@ class Connections:
                 f"set TIDINGS_URL or TIDINGS_HOME to a local disk"
             )
         try:
-            make_directories(directory)
+            make_directory(directory)
         except OSError as error:
             raise StoreUnavailable(
                 f"{directory} cannot be made ({error.strerror}); set TIDINGS_HOME or TIDINGS_URL"

@@ -40,7 +40,7 @@ def count(connections: Connections, query: Query) -> Count:
         if _by_time_alone(query):
             (total,) = connection.execute(SQL["count_of_time"], _times(query)).fetchone()
             return _limited(query, total, exact=True)
-        if not found.remaining:
+        if not found.remaining and not found.verify:
             select = found.select("count(*)", low, high)
             (total,) = connection.execute(select.sql, select.values).fetchone()
             return _limited(query, total, exact=True)
@@ -75,7 +75,8 @@ def _histogram_rows(
     connections: Connections, query: Query, interval: int
 ) -> list[tuple[int, str, int]]:
     """Starts of intervals, outcomes and counts; the same pair may come more than once."""
-    if query.payload or query.contains or query.limit is not None:
+    excluded = None if query.exclude is None else query.exclude.payload
+    if query.payload or excluded or query.contains or query.limit is not None:
         # What only Python can tell, or what ends early, is counted event by event.
         return [
             (event.instant // interval * interval, event.status, 1)

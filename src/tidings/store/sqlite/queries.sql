@@ -52,6 +52,13 @@ ON CONFLICT (kind, id) DO UPDATE SET
     last_type = excluded.last_type, correlation_id = excluded.correlation_id,
     checksum = excluded.checksum
 
+-- name: replace_summary
+-- Whole, also where the aggregate or correlation began.
+REPLACE INTO summaries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: remains
+SELECT * FROM summaries WHERE first_position <= ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?
+
 -- name: ledger_count
 SELECT count(*) FROM ledger
 

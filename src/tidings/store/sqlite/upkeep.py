@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 
+from tidings.durable_files import make_directory, sync_directory, sync_file
 from tidings.errors import StoreDamaged, StoreLocked, StoreUnavailable, TidingsError
 from tidings.event import Event
 from tidings.record import PAYLOAD, POSITION, checksum_of
@@ -17,7 +18,6 @@ from tidings.store.sqlite.bookkeeping import (
     checked,
     put_numbers,
 )
-from tidings.store.sqlite.durable_files import make_directories, sync
 from tidings.store.sqlite.failures import Translated
 from tidings.store.sqlite.ledger import ensure_all_there
 from tidings.store.sqlite.reading import pages
@@ -26,12 +26,12 @@ from tidings.store.sqlite.statements import SQL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tidings.store.query import Query
     from tidings.store.sqlite.connections import Connections
 
-__all__ = ["backup", "check", "prune", "redact"]
+__all__ = ["backup", "check", "empty_wal", "prune", "redact_matching"]
 
 _PRUNED_AT_ONCE = 10_000
 _REDACTED_AT_ONCE = 500
@@ -39,23 +39,35 @@ _RETRY_SECONDS = 0.01
 _SHOWN_PROBLEMS = 20
 
 
-def backup(connections: Connections, path: str) -> None:
-    """Write a copy of the store to `path`; what is there is replaced when the copy is whole."""
+def backup(
+    connections: Connections,
+    path: str,
+    finish: Callable[[sqlite3.Connection], None] | None = None,
+) -> None:
+    """Write a copy of the store to `path`; what is there is replaced when the copy is whole.
+
+    Args:
+        connections: the store's.
+        path: where to write.
+        finish: what is still to be done to the copy, if anything.
+    """
     target = os.path.abspath(path)
     unfinished = f"{target}.{os.getpid()}.tmp"
     try:
-        make_directories(os.path.dirname(target))
+        make_directory(os.path.dirname(target))
         with connections.reading() as source, Translated(target, connections.deadline):
             copy = sqlite3.connect(unfinished, isolation_level=None)
             try:
                 source.backup(copy)
+                if finish is not None:
+                    finish(copy)
                 # Back to one file: a copy that is moved around must not need a WAL beside it.
                 copy.execute("PRAGMA journal_mode=DELETE")
             finally:
                 copy.close()
-        sync(unfinished)
+        sync_file(unfinished)
         os.replace(unfinished, target)
-        sync(os.path.dirname(target))
+        sync_directory(os.path.dirname(target))
     except OSError as error:
         raise StoreUnavailable(f"backup to {target} failed: {error.strerror}") from error
     finally:
@@ -84,8 +96,8 @@ def prune(connections: Connections, through: int) -> int:
             connection.execute(SQL["delete_pruned_correlations"], (upto,))
 
 
-def redact(connections: Connections, query: Query) -> int:
-    """Empty the payloads of the events that match, and overwrite where they were."""
+def redact_matching(connections: Connections, query: Query) -> int:
+    """Empty the payloads of the events that match; `empty_wal` then overwrites where they were."""
     redacted = 0
     remaining: Query | None = query
     while remaining is not None:
@@ -97,8 +109,6 @@ def redact(connections: Connections, query: Query) -> int:
             if not page.complete:
                 # A search for text stops early; a secret must not outlive that.
                 remaining = found.replace(before=page.position)
-    # Also where nothing was left to redact: an earlier call may have got no further than that.
-    _empty_wal(connections)
     return redacted
 
 
@@ -130,7 +140,7 @@ def _redact(connections: Connections, positions: list[int]) -> int:
     return redacted
 
 
-def _empty_wal(connections: Connections) -> None:
+def empty_wal(connections: Connections) -> None:
     """Copy the WAL into the file and cut it off: it still holds what was redacted."""
     until = time.monotonic() + connections.deadline
     with connections.writing() as connection, Translated(connections.path, connections.deadline):

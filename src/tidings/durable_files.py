@@ -1,6 +1,7 @@
-"""Files of the spool: unique names, durable writes, and what to do when the disk says no.
+"""Files that last: unique names, durable writes, and what to do when the disk says no.
 
-Every function raises `OSError` as it comes; `Spool` says what that means for the caller.
+For directories that many processes and nodes share without locks, and for whatever SQLite does not
+sync itself. Every function raises `OSError` as it comes; the caller says what that means.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ __all__ = [
     "remove",
     "rename",
     "sync_directory",
+    "sync_file",
     "unique_name",
     "write_durably",
 ]
 
 NOT_OURS = (errno.ENOENT, errno.ESTALE, errno.EACCES, errno.EPERM)
-"""Errors on one file of many: another collector took it (ESTALE: on another node), or it is another
+"""Errors on one file of many: another process took it (ESTALE: on another node), or it is another
 user's."""
 
+_OWNER_ONLY = 0o600
 _WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 # Some file systems (CIFS, FUSE) cannot sync a directory; their renames are as durable as they get.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
@@ -68,9 +71,17 @@ def names_in(directory: str) -> list[str]:
         return []
 
 
-def write_durably(path: str, data: bytes) -> None:
-    """Write a new file; it is on the disk when this returns."""
-    with open(os.open(path, _WRITE_NEW, 0o600), "wb") as file:
+def write_durably(path: str, data: bytes, mode: int = _OWNER_ONLY) -> None:
+    """Write a new file; it is on the disk when this returns.
+
+    Args:
+        path: where; nothing may be there yet.
+        data: what.
+        mode: who may read and write it, whatever the process's umask says.
+    """
+    with open(os.open(path, _WRITE_NEW, _OWNER_ONLY), "wb") as file:
+        if mode != _OWNER_ONLY:
+            os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -104,8 +115,11 @@ def forget(path: str) -> None:
 
 
 def make_directory(path: str) -> None:
-    """Make a directory and those above it; each is on the disk before anything is put in it."""
-    if os.path.lexists(path):
+    """Make a directory and those above it, for their owner only; each lasts.
+
+    That a directory is found again after a power loss takes a sync of the one it lies in.
+    """
+    if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
     if parent:
@@ -113,6 +127,8 @@ def make_directory(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         return  # Another process was faster.
     sync_directory(parent or ".")
 
@@ -129,3 +145,12 @@ def sync_directory(path: str) -> None:
             raise
     finally:
         os.close(directory)
+
+
+def sync_file(path: str) -> None:
+    """Put a file that somebody else wrote on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

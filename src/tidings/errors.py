@@ -24,7 +24,7 @@
     ├── OutcomeUnknown                  interrupted in the middle: kept or not is not known
     ├── StoreClosed                     the store or bus was closed before this call
     ├── NotKept                         neither store nor spool could take the event
-    └── TransferError                   an export, import or collect could not go on
+    └── TransferError                   an export, import, collect or migration could not go on
 
 A driver's error never leaves its backend: each backend translates it in one place.
 """
@@ -282,4 +282,4 @@ class NotKept(TidingsError):  # noqa: N818
 
 
 class TransferError(TidingsError):
-    """An export, an import or a collect could not go on."""
+    """An export, an import, a collect or a migration could not go on."""

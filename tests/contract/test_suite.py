@@ -39,6 +39,13 @@ class Careless(MemoryStore):
         return super().put(key, value)
 
 
+class Forgets(MemoryStore):
+    """Takes over nothing of what was pruned elsewhere but that it was."""
+
+    def adopt(self, pruned, summaries=()):
+        super().adopt(pruned)
+
+
 class Held(StoreContract):
     def open_store(self, directory):
         return self.kind()
@@ -54,6 +61,10 @@ class TestRepeats(Held):
 
 class TestCareless(Held):
     kind = Careless
+
+
+class TestForgets(Held):
+    kind = Forgets
 '''
 
 _CHOSEN = (
@@ -62,12 +73,14 @@ _CHOSEN = (
     "test_a_reader_beside_writers",
     "test_compare_and_set",
     "test_racing_increments",
+    "test_versions_go_on_in_an_aggregate_without_events",
+    "test_a_store_moves_with_what_remains",
 )
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest says about three broken stores."""
+    """What pytest says about four broken stores."""
     path = tmp_path_factory.mktemp("broken") / "test_broken.py"
     path.write_text(_BROKEN)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", " or ".join(_CHOSEN)]
@@ -86,6 +99,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("TestRepeats", "test_a_reader_beside_writers"),
         ("TestCareless", "test_compare_and_set"),
         ("TestCareless", "test_racing_increments"),
+        ("TestForgets", "test_versions_go_on_in_an_aggregate_without_events"),
+        ("TestForgets", "test_a_store_moves_with_what_remains"),
     ],
 )
 def test_it_finds_what_is_broken(report: str, store: str, test: str) -> None:

@@ -358,6 +358,7 @@ def test_scopes(keyed: Callable[..., RemoteStore]) -> None:
         lambda: read.redact(Query()),
         read.check,
         lambda: read.restore([Event("x")]),
+        lambda: read.adopt(1),
         lambda: none.append([Event("x")]),
         none.head,
         none.describe,
@@ -391,6 +392,8 @@ def test_a_key_bound_to_projects_sees_only_these(keyed: Callable[..., RemoteStor
         lambda: bound_admin.put("k", 1),
         lambda: bound_admin.prune(1),
         lambda: bound_admin.restore([Event("w")]),
+        lambda: bound_admin.adopt(1),
+        bound_admin.remains,
         bound_admin.check,
     ]
     for call in forbidden:

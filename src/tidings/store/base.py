@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CORRELATION",
+    "REMAINS_PAGE",
     "SCAN_LIMIT",
     "Batch",
     "Bin",
@@ -52,6 +53,9 @@ CORRELATION = "correlation"
 
 SCAN_LIMIT = 100_000
 """How many events a read looks at for `contains` before it stops and says where to go on."""
+
+REMAINS_PAGE = 1_000
+"""How many summaries `Store.remains` gives at once."""
 
 
 class Reading:
@@ -113,7 +117,7 @@ class Store(ABC):
     and `StoreClosed` after `close`.
 
     Attributes:
-        url: what was opened.
+        url: what was opened, without its secrets: it is shown and logged.
         durability: what an acknowledged event survives: `power`, `process` or `none`.
         atomic_put: whether `append` takes ledger writes into the same transaction.
     """
@@ -184,6 +188,39 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def remains(self, after: tuple[str, str] | None = None) -> list[Summary]:
+        """The summaries that began at or before the last pruned position, for `migrate`.
+
+        No events that are left can tell them: those of aggregates, also where all of their events
+        are gone (versions go on), and those of correlations, which have the empty kind here,
+        because an aggregate may be called `correlation` too.
+
+        Args:
+            after: kind and id of the last one of the page before; none for the first page.
+
+        Returns:
+            One page, at most `REMAINS_PAGE`, in an order of the store's own; empty at the end.
+        """
+
+    @abstractmethod
+    def adopt(self, pruned: int, summaries: Sequence[Summary] = ()) -> None:
+        """Take over what `restore` cannot: that events were pruned, and what is left of them.
+
+        All of it is taken, or nothing. Taking the same over again changes nothing.
+
+        Args:
+            pruned: the events up to here are gone where the store comes from, so positions up to
+                here are never given out. Where it lies past what is pruned here, no event may be
+                left here. 0 changes nothing.
+            summaries: at most `REMAINS_PAGE`, as `remains` gives them; each takes the place of the
+                one that is kept. It must speak of the newest event that is kept of its own, or,
+                where none is left (which only an aggregate survives), of a pruned one.
+
+        Raises:
+            InvalidEvent: `pruned` or a summary contradicts the events that are kept.
+        """
+
+    @abstractmethod
     def read(self, query: Query) -> Reading:
         """Read events by position, in constant memory.
 
@@ -204,6 +241,17 @@ class Store(ABC):
     @abstractmethod
     def head(self) -> int:
         """The position of the newest event ever kept, 0 for none; in constant time."""
+
+    def catch_up(self) -> int:
+        """Take in what others have kept, and return the head.
+
+        Everything that was acknowledged to anybody before this call can then be read here. A store
+        that is read where it is written has nothing to take in; a replica asks its log.
+
+        Raises:
+            StoreUnavailable: the engine cannot be asked now, so what is here may lag behind.
+        """
+        return self.head()
 
     @abstractmethod
     def first(self) -> int:
@@ -273,7 +321,8 @@ class Store(ABC):
         """Empty the payloads of events (a secret, a person) and keep the rest.
 
         Returns:
-            How many were redacted. What was there cannot be read from the store's files afterwards.
+            How many were redacted. What was there cannot be read from the store's files afterwards,
+            as far as the engine overwrites what it frees; each backend's page says how far.
         """
 
     @abstractmethod

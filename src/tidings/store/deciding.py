@@ -148,7 +148,10 @@ class Appending(ABC):
                 continue
             differs = differing_fields(kept, sent, timestamp_given=event.timestamp_given)
             if differs:
-                raise IdConflict(event.id, kept[POSITION] or self.head + 1, differs)
+                place = kept[POSITION]
+                if first is not None:  # earlier in this batch, and not placed yet
+                    place = self.head + 1 + list(fresh).index(kept[KEY])
+                raise IdConflict(event.id, place, differs)
         return list(fresh.values())
 
     def _expect(self, aggregate: tuple[str, str], expected: int | None) -> None:

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
     from tidings.store.base import Put
 
-__all__ = ["checked_key", "checked_prefix", "checked_puts", "encoded_value", "expect_revision"]
+__all__ = [
+    "PRIVATE_PREFIXES",
+    "checked_key",
+    "checked_prefix",
+    "checked_puts",
+    "encoded_value",
+    "expect_revision",
+]
+
+PRIVATE_PREFIXES = ("key/", "key-use/", "session/", "webhook/")
+"""Records of a server that serves the store; no route gives them out or takes them."""
 
 _MAX_VALUE_BYTES = 16 * 1024 * 1024
 

@@ -3,6 +3,7 @@
     bodies   a JSON object in, a JSON object out
     appends  batches judged, kept, and their fates told
     pages    a bounded page of a reading
+    remains  what pruned events left behind, given and taken
     records  who may read and write which ledger records
     copies   a copy of the store without what is the server's own
 

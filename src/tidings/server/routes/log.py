@@ -13,6 +13,7 @@ from time import monotonic
 
 from tidings import settings
 from tidings.errors import InvalidEvent, InvalidQuery, shorten
+from tidings.removing import prune, redact
 from tidings.server.calls import BareRoute
 from tidings.server.lossless.appends import MOST_BYTES, append
 from tidings.server.lossless.bodies import (
@@ -24,6 +25,7 @@ from tidings.server.lossless.bodies import (
 )
 from tidings.server.lossless.copies import public_copy
 from tidings.server.lossless.pages import PAGE_EVENTS, page_of
+from tidings.server.lossless.remains import adopt, remains
 from tidings.server.routes.overviews import whole_for
 from tidings.store.query import Query
 from tidings.store.wire import event_row, query_of, restored_event
@@ -68,7 +70,7 @@ async def _prune(call: Call) -> None:
     asked = await asked_json(call, {"through"})
     through = natural("through", asked["through"])
     try:
-        pruned = await asyncio.to_thread(call.service.store.prune, through)
+        pruned = await asyncio.to_thread(prune, call.service.store, through)
     finally:
         call.service.live.forget()
     await answer_json(call, {"pruned": pruned})
@@ -77,7 +79,7 @@ async def _prune(call: Call) -> None:
 async def _redact(call: Call) -> None:
     query = await _asked_query(call)
     try:
-        redacted = await asyncio.to_thread(call.service.store.redact, query)
+        redacted = await asyncio.to_thread(redact, call.service.store, query)
     finally:
         call.service.live.forget()
     await answer_json(call, {"redacted": redacted})
@@ -113,6 +115,10 @@ async def _head(call: Call) -> None:
     store = call.service.store
     head, first = await asyncio.to_thread(lambda: (store.head(), store.first()))
     await answer_json(call, {"head": head, "first": first})
+
+
+async def _catch_up(call: Call) -> None:
+    await answer_json(call, {"head": await asyncio.to_thread(call.service.store.catch_up)})
 
 
 async def _wait(call: Call) -> None:
@@ -208,9 +214,12 @@ async def _asked_query(call: Call) -> Query:
 BARE: tuple[BareRoute, ...] = (
     BareRoute("POST", "/log/append", "emit", append, {}),
     BareRoute("POST", "/log/restore", "admin", _restore, {}),
+    BareRoute("POST", "/log/remains", "read", remains, {}),
+    BareRoute("POST", "/log/adopt", "admin", adopt, {}),
     BareRoute("POST", "/log/read", "read", _read, {}),
     BareRoute("POST", "/log/latest", "read", _latest, {}),
     BareRoute("GET", "/log/head", "read", _head, {}),
+    BareRoute("POST", "/log/catch-up", "read", _catch_up, {}),
     BareRoute("POST", "/log/wait", "read", _wait, {}),
     BareRoute("GET", "/log/types", "read", _types, {}),
     BareRoute("POST", "/log/count", "read", _count, {}),

@@ -23,7 +23,8 @@ from tidings.record import (
     VERSION,
     differing_fields,
 )
-from tidings.store.base import TypeCount
+from tidings.store.adopting import ensure_adoptable, ensure_may_be_pruned
+from tidings.store.base import CORRELATION, TypeCount
 from tidings.store.summarize import fold_aggregate, fold_correlation
 
 TYPE_CHECKING = False
@@ -54,8 +55,7 @@ class Log:
         records: what is left of the log.
         types: the types that occur in it.
         aggregates: the summaries of aggregates, also of pruned ones, because their versions go on.
-        correlations: the summaries of correlations that have an event left. Both are in order of
-            first position, because a dict keeps the order in which keys first came.
+        correlations: the summaries of correlations that have an event left.
         head: the newest position ever kept.
         pruned: the last position that was pruned away.
     """
@@ -205,6 +205,36 @@ class Log:
                 self.records[index] = (*record[:PAYLOAD], None, *record[PAYLOAD + 1 :])
                 redacted += 1
         return redacted
+
+    def adopt(self, pruned: int, summaries: Iterable[Summary]) -> None:
+        """Take over what was pruned elsewhere, and what is left of it; see `Store.adopt`."""
+        if pruned > self.pruned:
+            ensure_may_be_pruned(pruned, self.pruned, len(self.records))
+        upto = max(pruned, self.pruned)
+        adopted = list(summaries)
+        for summary in adopted:
+            ensure_adoptable(summary, self._remaining(summary.kind, summary.id), upto)
+        self.pruned, self.head = upto, max(self.head, upto)
+        for summary in adopted:
+            if summary.kind:
+                self.aggregates[summary.kind, summary.id] = summary
+            else:
+                self.correlations[summary.id] = summary._replace(kind=CORRELATION)
+
+    def remains(self) -> list[Summary]:
+        """The summaries that began before what is left, by kind, which correlations have none."""
+        correlations = (kept._replace(kind="") for kept in self.correlations.values())
+        return sorted(
+            kept
+            for kept in (*correlations, *self.aggregates.values())
+            if kept.first_position <= self.pruned
+        )
+
+    def _remaining(self, kind: str, id: str) -> Summary | None:
+        if kind:
+            return self.aggregates.get((kind, id))
+        kept = self.correlations.get(id)
+        return None if kept is None else kept._replace(kind="")
 
     # Finding --------------------------------------------------------------------------------------
 

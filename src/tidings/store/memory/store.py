@@ -16,6 +16,7 @@ from tidings.event import Event
 from tidings.record import PAYLOAD, POSITION
 from tidings.store.base import (
     CORRELATION,
+    REMAINS_PAGE,
     SCAN_LIMIT,
     Bin,
     Count,
@@ -102,6 +103,18 @@ class MemoryStore(Store):
             self._log.keep(records)
             self._changed.notify_all()
         return len(records)
+
+    def remains(self, after: tuple[str, str] | None = None) -> list[Summary]:
+        with self._changed:
+            self._ensure_open()
+            found = self._log.remains()
+        return [kept for kept in found if (kept.kind, kept.id) > (after or ("", ""))][:REMAINS_PAGE]
+
+    def adopt(self, pruned: int, summaries: Sequence[Summary] = ()) -> None:
+        with self._changed:
+            self._ensure_open()
+            self._log.adopt(pruned, summaries)
+            self._changed.notify_all()
 
     def read(self, query: Query) -> Reading:
         backwards = _newest_first(query)
@@ -194,7 +207,9 @@ class MemoryStore(Store):
             for summary in of_kind
             if summary.last_position > pruned and _is_wanted(query, summary)
         ]
-        return (wanted[::-1] if query.backwards else wanted)[: query.limit]
+        # Adopted ones came later than they began.
+        wanted.sort(key=_began, reverse=query.backwards)
+        return wanted[: query.limit]
 
     def histogram(self, query: Query, interval: int) -> list[Bin]:
         if interval < 1:
@@ -359,6 +374,10 @@ class MemoryStore(Store):
     def after_fork_in_child(self) -> None:
         """Take a new lock: threads that wait at the old one are not in this process."""
         self._changed = Condition()
+
+
+def _began(summary: Summary) -> int:
+    return summary.first_position
 
 
 def _newest_first(query: Query) -> bool:

@@ -6,6 +6,7 @@ parts together.
 
 from __future__ import annotations
 
+from tidings.testing.contract.adopting import Adopting
 from tidings.testing.contract.appending import Appending
 from tidings.testing.contract.batches import Batches
 from tidings.testing.contract.filtering import Filters
@@ -27,6 +28,7 @@ class StoreContract(
     Histories,
     Racing,
     Waking,
+    Adopting,
     Upkeep,
     Records,
     Overviews,

@@ -49,6 +49,15 @@ class Overviews(Opening):
         assert store.count(Query()) == (300, True)
         assert store.count(Query(exclude=Filter(types="a"))).value <= 100
 
+    def test_what_is_excluded_by_its_payload_is_not_counted(self, store: Store) -> None:
+        """Counts and histograms leave out events that a key of their payload excludes."""
+        store.append([Event("a", payload={"k": n}) for n in (1, 2, 1)])
+        asked: list[dict[str, Any]] = [{"types": "a"}, {"project": ""}, {}]
+        for conditions in asked:
+            query = Query(exclude=Filter(payload={"k": 1}), **conditions)
+            assert store.count(query) == (1, True)
+            assert [bin.counts for bin in store.histogram(query, _HOUR)] == [{"success": 1}]
+
     def test_a_summary_is_the_head_of_its_aggregate(self, store: Store) -> None:
         """It tells first and last event, how many there were, and how they went."""
         times = [f"2026-01-01T00:00:0{n}Z" for n in range(3)]

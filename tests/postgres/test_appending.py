@@ -1,0 +1,199 @@
+"""Writers take turns: positions come in the order of commits, and readers miss none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.engines.postgres import PostgresServer
+from tidings.errors import StoreLocked
+from tidings.event import Event
+from tidings.store.base import Batch, Put
+from tidings.store.postgres import PostgresStore
+from tidings.store.query import Query
+from tidings.testing.elsewhere import PATIENCE
+
+GATE = 4711
+"""The number of a lock of this test's own, at which an event of type `slow` waits."""
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Return once something holds."""
+    end = monotonic() + PATIENCE
+    while not holds():
+        assert monotonic() < end
+        sleep(0.005)
+
+
+@contextmanager
+def gate(postgres: PostgresServer, schema: str) -> Iterator[psycopg.Connection[Any]]:
+    """Who inserts an event of type `slow` waits in the middle of it until the gate is opened."""
+    postgres.execute(
+        f"CREATE FUNCTION {schema}.wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS "
+        f"'BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NEW; END'"
+    )
+    postgres.execute(
+        f"CREATE TRIGGER gate BEFORE INSERT ON {schema}.events FOR EACH ROW "
+        f"WHEN (NEW.type = 'slow') EXECUTE FUNCTION {schema}.wait_at_gate()"
+    )
+    with psycopg.connect(postgres.url(), autocommit=True) as keeper:
+        keeper.execute("SELECT pg_advisory_lock(%s)", (GATE,))
+        yield keeper
+
+
+def test_a_later_writer_cannot_commit_first(
+    postgres: PostgresServer,
+    schema: str,
+    store: PostgresStore,
+    opened: Callable[..., PostgresStore],
+) -> None:
+    """Who begins while another transaction is open gets no position before it, and shows none."""
+    store.append([Event("before")])
+    seen: list[tuple[int | None, str]] = []
+
+    def read_on_once() -> None:
+        position = seen[-1][0] if seen else 0
+        seen.extend(
+            (event.position, event.type) for event in store.read(Query(after=position or 0))
+        )
+
+    with gate(postgres, schema) as keeper, ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(opened().append, [Event("slow")])
+        until(lambda: postgres.execute(WAITING) == [(1,)])
+        read_on_once()
+        quick = pool.submit(opened().append, [Event("quick")])
+        until(lambda: postgres.execute(WAITING) == [(2,)])
+        read_on_once()
+        assert not quick.done()
+        keeper.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+        assert [place(slow), place(quick)] == [2, 3]
+    read_on_once()
+    assert seen == [(1, "before"), (2, "slow"), (3, "quick")]
+
+
+def place(appended: Future[list[Event]]) -> int | None:
+    """The position of what was appended."""
+    return appended.result(PATIENCE)[0].position
+
+
+def test_a_lock_is_waited_for_no_longer_than_the_deadline(
+    postgres: PostgresServer,
+    schema: str,
+    store: PostgresStore,
+    opened: Callable[..., PostgresStore],
+) -> None:
+    """Who meets a writer that does not come to an end is told so, and appends when it has ended."""
+    store.head()
+    hasty = opened(deadline=0.3)
+    with gate(postgres, schema) as keeper, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(store.append, [Event("slow")])
+        until(lambda: postgres.execute(WAITING) == [(1,)])
+        for write in (lambda: hasty.append([Event("x")]), lambda: hasty.put("k", 1)):
+            with pytest.raises(StoreLocked, match=r"locked by others for 0\.3 s"):
+                write()
+        assert hasty.head() == 0
+        keeper.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+        assert place(slow) == 1
+    assert hasty.append([Event("x")])[0].position == 2
+
+
+def test_threads_of_one_process_wait_no_longer_either(
+    opened: Callable[..., PostgresStore],
+) -> None:
+    """The one connection that writes is waited for as the lock is."""
+    hasty = opened(deadline=0.3)
+    with hasty._connections.transaction(), ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(hasty.append, [Event("x")])
+        with pytest.raises(StoreLocked, match=r"other threads of this process wrote for 0\.3 s"):
+            writing.result(PATIENCE)
+    assert hasty.append([Event("x")])[0].position == 1
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "statement_timeout = '40ms'",
+        "lock_timeout = '20ms'",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_isolation = 'repeatable read'",
+        "enable_indexscan = off",
+    ],
+)
+def test_settings_of_the_role_do_not_matter(
+    postgres: PostgresServer,
+    schema: str,
+    store: PostgresStore,
+    role: Callable[..., str],
+    opened: Callable[..., PostgresStore],
+    setting: str,
+) -> None:
+    """Whatever is set for the role, a slow writer is waited for and versions are right."""
+    store.head()
+    url = role(setting, options="SUPERUSER")
+    about: dict[str, Any] = {"aggregate_type": "a", "aggregate_id": "1"}
+    with gate(postgres, schema) as keeper, ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(opened(url).append, [Event("slow", **about)])
+        until(lambda: postgres.execute(WAITING) == [(1,)])
+        late = pool.submit(opened(url).append, [Event("x", **about)])
+        until(lambda: postgres.execute(WAITING) == [(2,)])
+        keeper.execute("SELECT pg_sleep(0.06)")  # past the timeouts, so that they would have struck
+        keeper.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+        stored = [*slow.result(PATIENCE), *late.result(PATIENCE)]
+    assert [(event.position, event.version) for event in stored] == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("durability", "usual", "expected"),
+    [
+        ("power", "off", "on"),
+        ("power", "remote_apply", "remote_apply"),
+        ("process", "on", "off"),
+    ],
+)
+def test_what_is_acknowledged_survives_what_was_declared(
+    role: Callable[..., str],
+    opened: Callable[..., PostgresStore],
+    durability: str,
+    usual: str,
+    expected: str,
+) -> None:
+    """A commit waits for the disk though the role would not, and for a standby where it would."""
+    setting = f"synchronous_commit = {usual}"
+    store = opened(role(setting, options="SUPERUSER", durability=durability))
+    assert store.durability == durability
+    with store._connections.transaction() as line:
+        assert line.execute("SHOW synchronous_commit").fetchone() == (expected,)
+
+
+def test_large_batches_go_in_parts(store: PostgresStore) -> None:
+    """Thousands of events, large ones among them, are kept in one go and come back as they were."""
+    events = [Event("x", payload={"n": n}) for n in range(2500)]
+    events[7:30] = [Event("large", payload='é\\u0000"\\' * 80_000) for _ in range(23)]
+    events[30] = Event("large", payload="\0" * 170_000)
+    events += [Event("about", aggregate_type="a", aggregate_id=str(n)) for n in range(1200)]
+    stored = store.append(events)
+    assert [event.position for event in stored] == list(range(1, len(events) + 1))
+    assert list(store.read(Query())) == stored
+    assert store.check() == []
+
+
+def test_many_ids_sent_again_are_decided_at_once(store: PostgresStore) -> None:
+    """Batches of which every other event is there already are kept as if each had come alone."""
+    old = [Event("x", aggregate_type="a", aggregate_id="1") for _ in range(200)]
+    store.append(old)
+    again = [Batch([one, Event("y")], put=[Put("k", n)]) for n, one in enumerate(old)]
+    results = store.append_all(again)
+    assert [[e.position for e in r] for r in results if isinstance(r, list)] == [
+        [n + 1, 201 + n] for n in range(200)
+    ]
+    found = store.get("k")
+    assert found is not None
+    assert (found.value, found.revision) == (199, 200)

@@ -1,0 +1,151 @@
+"""A commit whose connection breaks is found out, by id, and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.engines.postgres import PostgresServer
+from tests.postgres.cut_line import CutLine
+from tidings.errors import OutcomeUnknown, RevisionConflict, VersionConflict
+from tidings.event import Event
+from tidings.store.base import Batch, Put
+from tidings.store.postgres import PostgresStore
+from tidings.store.query import Query
+
+ABOUT: dict[str, Any] = {"aggregate_type": "agent", "aggregate_id": "a1"}
+
+
+@pytest.fixture
+def line(postgres: PostgresServer) -> Iterator[CutLine]:
+    """A line to the server."""
+    opened = CutLine(postgres.port)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def far(
+    line: CutLine,
+    postgres: PostgresServer,
+    schema: str,
+    store: PostgresStore,
+    opened: Callable[..., PostgresStore],
+) -> PostgresStore:
+    """The store, at the other end of the line; it has one event already."""
+    store.append([Event("first", **ABOUT)])
+    return opened(postgres.url(port=line.port, schema=schema))
+
+
+@pytest.mark.parametrize("side", ["cut_before", "cut_after"])
+def test_an_append_is_kept_once(line: CutLine, far: PostgresStore, side: str) -> None:
+    """Whichever side of the commit the line is cut at, the caller gets its events, kept once."""
+    setattr(line, side, 1)
+    stored = far.append([Event("x"), Event("y", **ABOUT)], put=[Put("k", 1)])
+    assert [(event.position, event.version) for event in stored] == [(2, None), (3, 2)]
+    assert (line.cut_before, line.cut_after) == (0, 0)
+    assert line.connections == 2
+    assert [event.type for event in far.read(Query())] == ["first", "x", "y"]
+    assert far.check() == []
+
+
+@pytest.mark.parametrize("side", ["cut_before", "cut_after"])
+def test_each_batch_keeps_its_result(line: CutLine, far: PostgresStore, side: str) -> None:
+    """What was decided for each batch holds, refusals too; what was kept is not decided anew."""
+    setattr(line, side, 1)
+    results = far.append_all(
+        [
+            Batch([Event("x", **ABOUT)], expected_version=1),
+            Batch([Event("y", **ABOUT)], expected_version=1),
+            Batch([], put=[Put("k", 1, expected=0)]),
+        ]
+    )
+    assert [type(result) for result in results] == [list, VersionConflict, list]
+    assert (far.head(), far.keys()) == (2, ["k"])
+
+
+@pytest.mark.parametrize("side", ["cut_before", "cut_after"])
+def test_a_ledger_write_is_done_once(line: CutLine, far: PostgresStore, side: str) -> None:
+    """A compare-and-set says the truth about its own write, and is not refused because of it."""
+    setattr(line, side, 1)
+    revision = far.put("k", "mine", expected=0)
+    found = far.get("k")
+    assert found is not None
+    assert (found.revision, found.value) == (revision, "mine")
+    with pytest.raises(RevisionConflict):
+        far.put("k", "other", expected=0)
+
+
+@pytest.mark.parametrize("side", ["cut_before", "cut_after"])
+def test_a_removal_is_done_once(
+    line: CutLine, far: PostgresStore, store: PostgresStore, side: str
+) -> None:
+    """A removal says that the record was there, although it looks twice."""
+    revision = store.put("k", 1)
+    setattr(line, side, 1)
+    assert far.delete("k", expected=revision)
+    assert store.keys() == []
+
+
+def test_what_others_wrote_meanwhile_does_not_hide_an_event(
+    line: CutLine, far: PostgresStore, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events are known by their ids, so it does not matter that the store has moved on since."""
+    line.cut_after = 1
+    drop = far._connections.drop_writer
+
+    def drop_and_let_others_write() -> None:
+        drop()
+        monkeypatch.setattr(far._connections, "drop_writer", drop)
+        store.append([Event("other")], put=[Put("k", 1)])
+
+    monkeypatch.setattr(far._connections, "drop_writer", drop_and_let_others_write)
+    (stored,) = far.append([Event("x")], put=[Put("mine", 1, expected=0)])
+    assert [event.type for event in far.read(Query())] == ["first", "x", "other"]
+    assert stored.position == 2
+
+
+def test_a_ledger_write_that_others_hide_is_unknown(
+    line: CutLine, far: PostgresStore, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others wrote records since, nobody can tell any more, and that is what is said."""
+    line.cut_after = 1
+    drop = far._connections.drop_writer
+
+    def drop_and_let_others_write() -> None:
+        drop()
+        monkeypatch.setattr(far._connections, "drop_writer", drop)
+        store.put("k", "other")
+
+    monkeypatch.setattr(far._connections, "drop_writer", drop_and_let_others_write)
+    with pytest.raises(OutcomeUnknown, match="in the middle of a commit"):
+        far.put("k", "mine", expected=0)
+
+
+def test_what_cannot_be_found_out_is_unknown(
+    line: CutLine,
+    postgres: PostgresServer,
+    schema: str,
+    far: PostgresStore,
+    opened: Callable[..., PostgresStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the server out of reach the outcome is unknown; the same ids sent again do no harm."""
+    hasty = opened(postgres.url(port=line.port, schema=schema), deadline=0.5)
+    hasty.head()
+    line.cut_after = 1
+    drop = hasty._connections.drop_writer
+
+    def drop_and_refuse() -> None:
+        line.refusing = True
+        drop()
+
+    monkeypatch.setattr(hasty._connections, "drop_writer", drop_and_refuse)
+    event = Event("x")
+    with pytest.raises(OutcomeUnknown, match="same ids"):
+        hasty.append([event])
+    line.refusing = False
+    (stored,) = far.append([event])
+    assert (stored.position, far.head()) == (2, 2)

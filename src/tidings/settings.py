@@ -1,7 +1,9 @@
 """Settings: what the environment says, read when it is needed.
 
     TIDINGS_HOME            where stores, spool and caches lie; ~/.tidings
-    TIDINGS_URL             the default store; sqlite:///<home>/events.db
+    TIDINGS_CACHE           where this machine's replicas lie; tidings/ in $XDG_CACHE_HOME or ~/.cache
+    TIDINGS_URL             the default store; sqlite:///<home>/events.db, or shared:///<home>/shared
+                            where <home> lies on a network file system
     TIDINGS_KEY             what a server is shown that keeps the store; no key
     TIDINGS_SPOOL           the spool's directory; <home>/spool
     TIDINGS_DEADLINE        the longest an emit waits before it spools (seconds); 1
@@ -22,6 +24,7 @@ import os
 from tidings.errors import InvalidSetting, shorten
 
 __all__ = [
+    "cache_directory",
     "checked_key",
     "deadline",
     "default_url",
@@ -35,6 +38,7 @@ __all__ = [
 
 _DEADLINE = 1.0
 _MAX_PAYLOAD = 1024 * 1024
+_default_urls: dict[str, str] = {}
 
 
 def home() -> str:
@@ -42,9 +46,33 @@ def home() -> str:
     return os.environ.get("TIDINGS_HOME") or os.path.join(os.path.expanduser("~"), ".tidings")
 
 
+def cache_directory() -> str:
+    """Where this machine's replicas lie (`TIDINGS_CACHE`), by the XDG Base Directory rules."""
+    given = os.environ.get("TIDINGS_CACHE")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "tidings")
+
+
 def default_url() -> str:
-    """The store that module-level verbs and commands use (`TIDINGS_URL`)."""
-    return os.environ.get("TIDINGS_URL") or f"sqlite:///{os.path.join(home(), 'events.db')}"
+    """The store that module-level verbs and commands use (`TIDINGS_URL`).
+
+    Where that is not set: a file in the home, or a shared directory there where the home lies on a
+    network file system, on which SQLite loses events.
+    """
+    return os.environ.get("TIDINGS_URL") or _default_url_in(home())
+
+
+def _default_url_in(directory: str) -> str:
+    # The table of mounts is read once for each home: an emit by a module-level verb asks each time.
+    if directory not in _default_urls:
+        from tidings.filesystems import network_file_system
+
+        is_shared = network_file_system(directory) is not None
+        url = f"shared:///{directory}/shared" if is_shared else f"sqlite:///{directory}/events.db"
+        _default_urls[directory] = url
+    return _default_urls[directory]
 
 
 def key() -> str | None:

@@ -41,7 +41,7 @@ class Log(ABC):
         url: what was opened, without secrets.
         durability: what a published entry survives: `power`, `process` or `none`.
         most_bytes: the largest entry (bytes).
-        replica_path: the file of this machine's replica.
+        replica_path: the directory of this machine's replica.
     """
 
     url: str

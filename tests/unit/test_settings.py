@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tidings import settings
+from tidings import filesystems, settings
 from tidings.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -35,6 +36,29 @@ def test_home_moves_what_lies_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.home() == "/data/tidings"
     assert settings.default_url() == "sqlite:////data/tidings/events.db"
     assert settings.spool_directory() == "/data/tidings/spool"
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("ext4", "sqlite:////data/nowhere/tidings/events.db"),
+        ("nfs4", "shared:////data/nowhere/tidings/shared"),
+        ("lustre", "shared:////data/nowhere/tidings/shared"),
+    ],
+)
+def test_a_home_on_a_network_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, url: str
+) -> None:
+    """Where the home is shared between machines, the default store is made for that."""
+    table = tmp_path / "mounts"
+    table.write_text(f"disk / ext4 rw 0 0\nserver:/data /data/nowhere {kind} rw 0 0\n")
+    told = partial(filesystems.network_file_system, mounts=str(table))
+    monkeypatch.setattr(filesystems, "network_file_system", told)
+    monkeypatch.setattr(settings, "_default_urls", {})
+    monkeypatch.setenv("TIDINGS_HOME", "/data/nowhere/tidings")
+    assert settings.default_url() == url
+    monkeypatch.setenv("TIDINGS_URL", "memory:")
+    assert settings.default_url() == "memory:"
 
 
 def test_each_can_be_set_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

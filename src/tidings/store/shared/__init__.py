@@ -1,0 +1,40 @@
+"""A directory that many machines share (NFS, Lustre, GPFS, …) as the log of a replicated store.
+
+`log` is what a replicated store asks, `place` the directory, `waiting_room` takes what is
+published, `ordering` puts it in order under a `lease`, `segments` is the order, `upkeep` merges and
+trims it, `snapshots` is what new replicas start from. `files` is every touch of the file system,
+`layout` what its files look like, `failures` turns its errors into ours.
+"""
+
+from __future__ import annotations
+
+from tidings.store.shared.log import SharedLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidings.store.replicated.store import ReplicatedStore
+
+__all__ = ["SharedLog", "open_shared"]
+
+
+def open_shared(url: str, *, deadline: float | None = None) -> ReplicatedStore:
+    """The store whose log a URL such as `shared:////home/team/events` names.
+
+    Args:
+        url: three slashes lead to a path from the working directory, four to one from the root;
+            `?replica=DIRECTORY` says where this machine's replica lies.
+        deadline: the longest an append waits (seconds); none for `TIDINGS_DEADLINE`.
+
+    Raises:
+        InvalidSetting: the URL has no path, or an option that is not known.
+        StoreUnavailable: no place for the replica can be trusted.
+    """
+    from tidings.store.replicated.placing import replica_path
+    from tidings.store.replicated.store import ReplicatedStore
+    from tidings.store.shared.address import Address
+
+    address = Address.from_url(url)
+    where = f"shared:///{address.directory}"
+    name = address.directory.rpartition("/")[2]
+    path = replica_path(where, name, address.replica)
+    return ReplicatedStore(SharedLog(address.directory, path), deadline=deadline)

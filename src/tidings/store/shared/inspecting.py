@@ -1,0 +1,110 @@
+"""What is wrong with a shared log, and facts about it: for people, while others use it."""
+
+from __future__ import annotations
+
+import os
+
+from tidings.errors import StoreTooNew
+from tidings.filesystems import network_file_system
+from tidings.store.replicated.log import LogTrimmed
+from tidings.store.shared.files import NotPlain
+from tidings.store.shared.layout import Broken, body_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tidings.store.shared.lease import Lease
+    from tidings.store.shared.place import Place
+    from tidings.store.shared.segments import Segments
+
+__all__ = ["facts", "faults"]
+
+_LONG_SECONDS = 3600.0
+_SHOWN = 20
+
+
+def faults(place: Place, segments: Segments) -> list[str]:
+    """What is wrong with the log, one sentence each; everything in it is read."""
+    found = [*_bad_segments(segments), *_odd_files(place)]
+    more = len(found) - _SHOWN
+    return [*found[:_SHOWN], *([f"… and {more} more"] if more > 0 else [])]
+
+
+def facts(place: Place, segments: Segments, lease: Lease) -> dict[str, Any]:
+    """Facts about the log; `size` in bytes, each file once however many names it has."""
+    kind = network_file_system(place.directory)
+    files, size = _usage(place.directory)
+    holder = lease.holder()
+    return {
+        "engine": f"shared directory on {kind or 'a local disk'}",
+        "directory": place.directory,
+        "segments": segments.count(),
+        "waiting": len(place.files.names(place.path("new"))),
+        "rejected": len(_rejected(place)),
+        "files": files,
+        "size": size,
+        "ordered_by": "" if holder is None else f"{holder.get('host')} pid {holder.get('pid')}",
+    }
+
+
+def _bad_segments(segments: Segments) -> Iterator[str]:
+    for number in range(segments.count()):
+        try:
+            opened = segments.opened(number)
+            if opened is None:
+                yield f"segment {number} is missing: {segments.path(number)}"
+                continue
+            file, segment = opened
+            with file:
+                for _ in body_of(file, segment.items, segments.path(number)):
+                    pass
+        except LogTrimmed:
+            continue
+        except Broken as error:
+            yield str(error)
+        except NotPlain:
+            yield f"{segments.path(number)} is no plain file"
+        except StoreTooNew as error:
+            yield str(error)
+
+
+def _odd_files(place: Place) -> Iterator[str]:
+    rejected = _rejected(place)
+    if rejected:
+        yield (
+            f"{len(rejected)} files in {place.path('rejected')} held no entries of this log; each "
+            f"has a .reason beside it"
+        )
+    old = 0
+    now = place.now() if place.files.names(place.path("new")) else 0.0
+    for name in place.files.names(place.path("new")):
+        try:
+            with place.files.opened(place.path("new", name)) as file:
+                old += now - place.files.changed(file) > _LONG_SECONDS
+        except (OSError, NotPlain):
+            old += 1
+    if old:
+        yield (
+            f"{old} files in {place.path('new')} have waited for more than an hour or cannot be "
+            f"read; look who may read and write there, and whether a newer Tidings wrote them"
+        )
+
+
+def _rejected(place: Place) -> list[str]:
+    names = place.files.names(place.path("rejected"))
+    return [name for name in names if not name.endswith(".reason")]
+
+
+def _usage(directory: str) -> tuple[int, int]:
+    """How many files there are below a directory, and what they take (bytes)."""
+    sizes: dict[tuple[int, int], int] = {}
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            try:
+                facts = os.lstat(os.path.join(parent, name))
+            except OSError:
+                continue
+            sizes[facts.st_dev, facts.st_ino] = facts.st_size
+    return len(sizes), sum(sizes.values())

@@ -32,6 +32,7 @@ MODULES = {
     "wait": "following",
     "export": "moving",
     "import": "moving",
+    "migrate": "migrate",
     "collect": "upkeep",
     "backup": "upkeep",
     "prune": "removing",

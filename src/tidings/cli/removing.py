@@ -14,6 +14,7 @@ from tidings.cli.moments import read_moment
 from tidings.cli.opening import opened_to_read
 from tidings.cli.show import Display, is_terminal, say
 from tidings.cli.values import read_whole
+from tidings.removing import prune, redact
 from tidings.store.query import Query
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def _prune(given: Given) -> int:
             return _would(given, {"would_prune": count.value, "through": through}, meant, "pruned")
         if not _confirmed(given, f"{meant} will be removed for good"):
             return NO
-        removed = bus.store.prune(through)
+        removed = prune(bus.store, through)
     Display(given).record({"pruned": removed, "through": through}, f"{removed:,} events removed")
     return DONE
 
@@ -54,7 +55,7 @@ def _redact(given: Given) -> int:
             return _would(given, {"would_redact": count.value}, meant, "redacted")
         if not _confirmed(given, f"the payloads of {meant} will be emptied for good"):
             return NO
-        redacted = bus.store.redact(query)
+        redacted = redact(bus.store, query)
     Display(given).record({"redacted": redacted}, f"{redacted:,} payloads emptied")
     return DONE
 

@@ -14,25 +14,40 @@ eight racing processes. No test is skipped: what does not apply to a backend is 
         def open_backup(self, path):
             return MyStore(path)
 
-Needs the extra `testing` (`pip install 'tidings[testing]'`): pytest and Hypothesis. Both are
-imported only when a contract class is asked for, because other processes of the suite import from
-here too and need neither.
+The contract needs the extra `testing` (`pip install 'tidings[testing]'`): pytest and Hypothesis.
+Both are imported only when a contract class is asked for, because other processes of the suite
+import from here too and need neither.
+
+`check`, with `WriterRecord` and `ReaderRecord`, is for tests that kill and cut: it holds what was
+acknowledged against what was kept against what was delivered. See `checker`.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidings.testing.checker import ReaderRecord, Verdict, WriterRecord, check
     from tidings.testing.contract import SharedStoreContract, StoreContract
 
 from tidings.errors import MissingExtra
 
-__all__ = ["SharedStoreContract", "StoreContract"]
+__all__ = [
+    "ReaderRecord",
+    "SharedStoreContract",
+    "StoreContract",
+    "Verdict",
+    "WriterRecord",
+    "check",
+]
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not name.endswith("Contract"):
+        from tidings.testing import checker
+
+        return getattr(checker, name)
     try:
         import hypothesis  # noqa: F401 - only whether it is there
         import pytest

@@ -1,14 +1,26 @@
-"""Export to files and import from them: NDJSON or CloudEvents, plain, `.gz` or `.zst`.
+"""Events out of a store and into another: by files, or from store to store.
+
+    export, import   NDJSON or CloudEvents, plain, `.gz` or `.zst`
+    migrate          a whole store with positions and versions, into one of any backend
 
 Keeps promise 5 (a bad line gets a clear reason with its number, and changes nothing): everything
-streams in constant memory, a killed export goes on where it was, and importing a file twice repeats
-nothing, as events are known by id. It does not copy positions and versions into the other store
-(`Store.restore` does, for `migrate`); they stand in the file for whoever reads it.
+streams in constant memory, what was killed goes on where it was, and importing a file twice repeats
+nothing, as events are known by id. An import takes over no positions and versions; they stand in
+the file for whoever reads it.
 """
 
 from __future__ import annotations
 
 from tidings.transfer.exporting import Exported, export_events
 from tidings.transfer.importing import Imported, Rejected, import_events
+from tidings.transfer.migrating import Migrated, migrate
 
-__all__ = ["Exported", "Imported", "Rejected", "export_events", "import_events"]
+__all__ = [
+    "Exported",
+    "Imported",
+    "Migrated",
+    "Rejected",
+    "export_events",
+    "import_events",
+    "migrate",
+]

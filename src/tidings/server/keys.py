@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from tidings.errors import InvalidSetting, RevisionConflict, StoreClosed, shorten
 from tidings.fields import word
+from tidings.store.ledger import PRIVATE_PREFIXES
 from tidings.timestamps import now_instant
 
 TYPE_CHECKING = False
@@ -31,9 +32,6 @@ __all__ = ["PRIVATE_PREFIXES", "SCOPES", "Key", "KeyRing"]
 
 SCOPES = ("emit", "read", "admin")
 """What a key may allow; `admin` includes the others."""
-
-PRIVATE_PREFIXES = ("key/", "key-use/", "session/", "webhook/")
-"""Ledger records that no route gives out or takes, whoever asks."""
 
 _KEY = "key/"
 _USE = "key-use/"
@@ -211,6 +209,8 @@ class KeyRing:
         """As `check`, after a look into the ledger for a key that was made just now; blocks."""
         parts = _TOKEN.fullmatch(token)
         if parts and parts[1] not in self._known:
+            if self._store.get(_KEY + parts[1]) is None:
+                self._store.catch_up()  # It may have been made at another server a moment ago.
             with self._lock:
                 entry = self._read(parts[1])
                 if entry is not None:
@@ -231,6 +231,9 @@ class KeyRing:
 
         Keys are made and removed but never changed, so the names say what is new.
         """
+        if self._needed is None:
+            # A replica that is still empty would say that nobody needs a key.
+            self._store.catch_up()
         with self._lock:
             names = frozenset(name.removeprefix(_KEY) for name in self._store.keys(_KEY))
             known = {name: entry for name, entry in self._known.items() if name in names}

@@ -1,7 +1,8 @@
 """Whether the store answers: asked at most once a second, and never waited for long.
 
 A health check must be cheap, and must answer when the store does not. It only reads; whether
-anything can be written now is told by the first emit.
+anything can be written now is told by the first emit. A replica that lags, or is cut off from what
+it is a replica of, does not answer in this sense: another server does better.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Probe:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         answer = False
         try:
-            self._store.head()
+            # Not `head`: a replica gives that also when it is cut off from its log.
+            self._store.catch_up()
             answer = True
         except TidingsError:
             # Health says so; the requests that need the store say why.

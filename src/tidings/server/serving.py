@@ -152,7 +152,7 @@ def _ensure_allowed(config: APIServerConfig) -> bool:
     Returns:
         Whether there are keys.
     """
-    store = open_store(config.store_url)
+    store = open_store(config.store_url, deadline=config.database_timeout)
     try:
         keyed = KeyRing(store).any()
     finally:

@@ -99,6 +99,9 @@ class Sessions:
         hashed = _hash(session_id)
         try:
             record = self._store.get(_SESSION + hashed)
+            if record is None:
+                self._store.catch_up()  # It may have begun at another server a moment ago.
+                record = self._store.get(_SESSION + hashed)
         except StoreUnavailable:
             # As with keys: what was last known holds.
             if hashed not in self._seen:

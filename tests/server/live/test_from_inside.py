@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.server.conftest import PATIENCE
 from tests.server.live.inside import PATIENT, QUICK, Listener, emit, serving
-from tidings.errors import InvalidQuery
+from tidings.errors import InvalidQuery, StoreUnavailable
+from tidings.event import Event
 from tidings.server.access import ANYONE, Caller
 from tidings.server.live.ring import Ring
 from tidings.server.problems import Problem
+
+if TYPE_CHECKING:
+    from tidings.server.service import Service
+    from tidings.store.base import Store
 
 
 def test_only_new_events_come_where_no_position_is_named() -> None:
@@ -159,15 +166,86 @@ def test_a_silent_stream_shows_that_it_lives() -> None:
     asyncio.run(main())
 
 
+class CutOff:
+    """A store that cannot ask for what it lacks, as a replica that lost the way to its log.
+
+    Attributes:
+        restored: set it, and it can.
+        asked: how often it was asked to catch up.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.restored = threading.Event()
+        self.asked = 0
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def catch_up(self) -> int:
+        """As the store's, once it is restored."""
+        self.asked += 1
+        if not self.restored.is_set():
+            raise StoreUnavailable("the test cut the line")
+        return self._store.catch_up()
+
+
+def cut_off(service: Service) -> CutOff:
+    """Put a store that is cut off before the service's own."""
+    cut = CutOff(service.store)
+    service.bus.bus.store = cast("Store", cut)
+    return cut
+
+
 def test_a_cursor_ahead_waits_for_a_head_that_lags() -> None:
-    """A replica that is behind catches up; the client gets what comes past its cursor."""
+    """However long a replica is cut off: no gap, signs of life, and then what comes past it."""
 
     async def main() -> None:
-        async with serving(PATIENT) as service:
+        async with serving() as service:
+            store = cut_off(service)
             listener = Listener(service, "after=2")
-            await listener.heard()
+            while store.asked < 3 or not listener.reader.comments:
+                await listener.heard()
             await emit(service, "a", "b", "c")
             assert await listener.numbers(1) == [3]
+
+    asyncio.run(main())
+
+
+def test_a_cursor_ahead_is_told_of_a_gap_once_that_is_certain() -> None:
+    """A position that is not there when the replica has caught up was of another store."""
+
+    async def main() -> None:
+        async with serving() as service:
+            store = cut_off(service)
+            await emit(service, "a")
+            listener = Listener(service, "after=17")
+            while not listener.reader.comments:
+                await listener.heard()
+            store.restored.set()
+            assert json.loads((await listener.message()).data)["asked"] == 17
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("after", "status"), [("1", 200), ("3", 204)])
+def test_who_comes_back_for_what_is_there_gets_what_a_replica_lacked(
+    after: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a store that has caught up says that nothing is left."""
+
+    async def main() -> None:
+        async with serving() as service:
+            store = cut_off(service)
+            lacked = [Event("b"), Event("c")]
+            monkeypatch.setattr(
+                store, "catch_up", lambda: service.store.append(lacked)[-1].position
+            )
+            await emit(service, "a")
+            listener = Listener(service, "until=head", {"last-event-id": after})
+            await listener.end()
+            assert listener.status == status
+            assert listener.reader.last_id == ("3" if status == 200 else "")
 
     asyncio.run(main())
 

@@ -94,6 +94,7 @@ class Live:
         self._told = ""
         self._ended = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[int | None] | None = None
 
     @property
     def store(self) -> Store:
@@ -120,8 +121,10 @@ class Live:
             await self._run(call, wanted)
 
     async def _run(self, call: Call, wanted: Wanted) -> None:
-        head = await self.read(self.store.head)
-        if wanted.until_head and call.header("last-event-id") and (wanted.after or 0) >= head:
+        comes_back = wanted.until_head and call.header("last-event-id")
+        # Who comes back may have been promised more elsewhere than a replica here has yet.
+        head = await self.read(self.store.catch_up if comes_back else self.store.head)
+        if comes_back and (wanted.after or 0) >= head:
             # An EventSource comes back for ever, unless it is told so (HTML, section 9.2.3).
             await call.send({"type": "http.response.start", "status": 204, "headers": []})
             await call.send({"type": "http.response.body", "body": b""})
@@ -170,9 +173,7 @@ class Live:
 
         A page that is being read may still hold them, so who follows the store begins anew too.
         """
-        self.backlog.forget()
-        for selection in list(self._selections.values()):
-            selection.forget()
+        self._forget_read()
         if self._follower is not None:
             self._follower.stop()
             self._follower = None
@@ -189,6 +190,18 @@ class Live:
             self._readers = ThreadPoolExecutor(_READERS, "tidings-stream")
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *args)
 
+    async def caught_up(self) -> int | None:
+        """The head once the store has all that anybody was told of; none where it cannot say.
+
+        Asked for all streams at once, but never joined late: what was asked before a client came
+        says nothing of what that client was told.
+        """
+        if self._catching_up is not None:
+            await asyncio.wait([self._catching_up])
+        if self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.create_task(self._catch_up())
+        return await asyncio.shield(self._catching_up)
+
     def delivered(self, events: int) -> None:
         """Count events that were sent to a client."""
         self._service.metrics.delivered(events)
@@ -198,6 +211,13 @@ class Live:
         if str(error) != self._told:
             self._told = str(error)
             _log.warning("live streams wait for the store: %s", error)
+
+    async def _catch_up(self) -> int | None:
+        try:
+            return await self.read(self.store.catch_up)
+        except TidingsError as error:
+            self.tell_of(error)
+            return None
 
     def _selection(self, wanted: Wanted) -> Selection:
         key = (wanted.query, wanted.naming)
@@ -222,8 +242,14 @@ class Live:
             self._tick()
 
     def _begin(self, position: int) -> None:
+        self._forget_read()
         self.ring.begin(position)
         self._wake_all()
+
+    def _forget_read(self) -> None:
+        self.backlog.forget()
+        for selection in list(self._selections.values()):
+            selection.forget()
 
     def _take(self, events: Sequence[Event], position: int) -> None:
         try:
@@ -247,9 +273,7 @@ class Live:
         """Look after all streams at once: a timer for each would cost as much as they do."""
         now = monotonic()
         self.ring.trim(now)
-        self.backlog.forget()
-        for selection in list(self._selections.values()):
-            selection.forget()
+        self._forget_read()
         for stream in self._streams:
             if stream.look_after(now):
                 self._service.metrics.slow_client()

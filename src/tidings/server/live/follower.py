@@ -15,6 +15,7 @@ from threading import Thread
 from time import monotonic
 
 from tidings.errors import HistoryPruned, StoreClosed
+from tidings.removing import last_removal
 from tidings.store.query import Query
 
 TYPE_CHECKING = False
@@ -34,6 +35,9 @@ _WAIT_SECONDS = 0.5
 
 _LONGEST_BACKOFF = 5.0
 
+_LOOK_SECONDS = 1.0
+"""How often the thread looks whether events were removed from the store."""
+
 
 class Follower:
     """Reads what is new in a store until it is stopped.
@@ -41,8 +45,9 @@ class Follower:
     Args:
         store: what is followed, from its head on.
         loop: where the functions are called.
-        begin: told the position from which it follows, at first and after events were pruned away
-            before it could read them.
+        begin: told the position from which it follows, at first, after events were pruned away
+            before it could read them, and when any were removed: what was handed over before may
+            be gone from the store.
         take: told events and the position up to which the log was read.
         pause: how long to wait between two pages (seconds); while it waits, more come together.
     """
@@ -62,6 +67,8 @@ class Follower:
         self._take = take
         self._pause = pause
         self._position: int | None = None
+        self._removal = 0
+        self._look_at = 0.0
         self._stopped = Flag()
         self._thread = Thread(target=self._run, name="tidings-follower", daemon=True)
         self._thread.start()
@@ -89,8 +96,11 @@ class Follower:
     def _follow(self) -> None:
         """Hand over what is new, or wait a little for it."""
         if self._position is None:
+            self._removal = last_removal(self._store)
             self._begin_at(self._store.head())
             return
+        if monotonic() >= self._look_at:
+            self._look_for_removals(self._position)
         if self._store.wait(self._position, _WAIT_SECONDS) <= self._position:
             return
         reading = self._store.read(Query(after=self._position))
@@ -99,6 +109,14 @@ class Follower:
             self._hand_over(partial(self._take, page.events, page.position))
             self._position = page.position
             self._stopped.wait(max(0.0, started + self._pause() - monotonic()))
+
+    def _look_for_removals(self, position: int) -> None:
+        """Begin anew where events were removed, here or by another server or command."""
+        self._look_at = monotonic() + _LOOK_SECONDS
+        removal = last_removal(self._store)
+        if removal != self._removal:
+            self._begin_at(position)
+            self._removal = removal
 
     def _begin_at(self, position: int) -> None:
         self._hand_over(partial(self._begin, position))

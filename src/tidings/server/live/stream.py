@@ -58,12 +58,14 @@ class Stream:
     """
 
     __slots__ = (
-        "_ahead_until",
+        "_ask_again_at",
+        "_asking",
         "_call",
         "_cursor",
         "_dismissed",
         "_fresh",
         "_gone",
+        "_is_ahead",
         "_last",
         "_left",
         "_let_go",
@@ -97,7 +99,9 @@ class Stream:
         self._task = asyncio.current_task()
         self._sending_since: float | None = None
         self._sent_at = monotonic()
-        self._ahead_until = self._sent_at + live.timing.ahead if self._cursor > head else None
+        self._is_ahead = self._cursor > head
+        self._asking: asyncio.Task[int | None] | None = None
+        self._ask_again_at = 0.0
 
     async def run(self) -> None:
         """Send events until the client, the server or what was asked for ends."""
@@ -113,6 +117,8 @@ class Stream:
             self._task.uncancel()
         finally:
             watching.cancel()
+            if self._asking is not None:
+                self._asking.cancel()
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -191,10 +197,10 @@ class Stream:
 
     async def _stay(self, seconds: float | None = None) -> None:
         """Nothing is due: show that the stream lives, and wait, so long at most."""
-        if self._ahead_until is not None:
-            await self._wait_for_head()
-        elif self._is_silent(monotonic()):
+        if self._is_silent(monotonic()):
             await self._send((self._mark() if self._cursor > self._told else frames.HEARTBEAT,))
+        elif self._is_ahead:
+            await self._wait_for_head()
         else:
             await self._wait(seconds)
 
@@ -243,18 +249,25 @@ class Stream:
         return Due((frames.gap(reason, self._cursor, first),), first - 1, 0, first - 1)
 
     async def _wait_for_head(self) -> None:
-        """Wait for a head that is still behind the cursor; not for ever."""
-        ring = self._live.ring
-        left = (self._ahead_until or 0.0) - monotonic()
-        if ring.end >= self._cursor:
-            self._ahead_until = None
-        elif left > 0:
-            await self._wait(left)
-        elif ring.begun:
-            self._ahead_until = None
-            await self._move(self._gap("ahead", ring.end + 1))
+        """Wait for a head that is still behind the cursor, as it is where a replica lags.
+
+        That the position does not exist is told only when the store has caught up with everything
+        that anybody was told of, and is behind even so: it is another store, or an older copy.
+        """
+        live, now = self._live, monotonic()
+        if live.ring.end >= self._cursor:
+            self._is_ahead = False
+        elif self._asking is None and now >= self._ask_again_at:
+            self._ask_again_at = now + live.timing.ahead
+            self._asking = asyncio.create_task(live.caught_up())
+            self._asking.add_done_callback(lambda _: self.wake())
+        elif self._asking is not None and self._asking.done():
+            head, self._asking = self._asking.result(), None
+            if head is not None and head < self._cursor:
+                self._is_ahead = False
+                await self._move(self._gap("ahead", head + 1))
         else:
-            await self._wait()
+            await self._wait(max(0.0, self._ask_again_at - now) or None)
 
     # Sending and waiting --------------------------------------------------------------------------
 

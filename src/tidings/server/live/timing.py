@@ -15,8 +15,8 @@ class Timing(NamedTuple):
             30 s and more; https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
             advises a comment every 15 s.
         slow: a client that takes nothing for so long is let go.
-        ahead: so long a cursor may be ahead of the head (the server's replica lags behind) before
-            the stream goes on from the head.
+        ahead: between two times that the store is asked to catch up, where a cursor is ahead of
+            the head (the server's replica lags behind).
         farewell: how long a stream may take to end when the server stops.
         tick: between two looks at who is silent or slow.
         linger: how long the store is followed when nobody streams, so that clients that come
@@ -25,7 +25,7 @@ class Timing(NamedTuple):
 
     heartbeat: float = 15.0
     slow: float = 30.0
-    ahead: float = 5.0
+    ahead: float = 2.0
     farewell: float = 1.0
     tick: float = 1.0
     linger: float = 5.0

@@ -1,8 +1,9 @@
 """How the shell examples of a page are run: as pasted, and as seen on a terminal.
 
-A `sh` block is given to `sh` whole and must succeed; what it exports holds for the rest of the
-page. In a `console` block every line that starts with `$ ` is run on a terminal, and what follows
-it must be what is seen there, `...` standing for anything.
+A `sh` block is given to `sh` whole and must succeed; what it exports, and where it goes, holds for
+the rest of the page. In a `console` block every line that starts with `$ ` is run on a terminal, and what follows
+it must be what is seen there, `...` standing for anything. What a block leaves running (a server)
+runs until the page ends, as it would in a reader's terminal.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from select import select
 from tempfile import NamedTemporaryFile
@@ -26,11 +27,26 @@ if TYPE_CHECKING:
 
     from sybil import Example
 
-__all__ = ["run_console_block", "run_shell_block"]
+__all__ = ["left_running", "run_console_block", "run_shell_block"]
 
 _SECONDS = 60
 _LEAVE = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
 _STEP = re.compile(r"^\$ (?P<command>.*(?:\n> .*)*)\n?(?P<shown>(?:(?!\$ ).*\n?)*)", re.MULTILINE)
+
+
+_groups: list[int] = []
+"""The process groups of the page's commands."""
+
+
+@contextmanager
+def left_running() -> Iterator[None]:
+    """A page; at its end whatever its blocks left running is killed."""
+    try:
+        yield
+    finally:
+        while _groups:
+            with suppress(ProcessLookupError):  # as it is where all has ended by itself
+                os.killpg(_groups.pop(), signal.SIGKILL)
 
 
 def run_shell_block(example: Example) -> None:
@@ -39,6 +55,7 @@ def run_shell_block(example: Example) -> None:
         script = f'{example.parsed}\n"$0" -c "{_LEAVE}" "$1"'
         _output(["sh", "-eu", "-c", script, sys.executable, left.name], *os.pipe())
         os.environ.update(json.load(left))
+        os.chdir(os.environ["PWD"])
 
 
 def run_console_block(example: Example) -> None:
@@ -63,9 +80,10 @@ def _output(command: list[str], reader: int, writer: int) -> str:
         output = b"".join(_chunks(reader)).decode()
         assert child.wait(_SECONDS) == 0, output
     finally:
-        with suppress(ProcessLookupError):  # as it is where all has ended by itself
-            os.killpg(child.pid, signal.SIGKILL)
         os.close(reader)
+        with suppress(ProcessLookupError):  # as it is where all has ended by itself
+            os.killpg(child.pid, 0)
+            _groups.append(child.pid)
     return output
 
 

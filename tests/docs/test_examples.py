@@ -17,7 +17,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from tests.docs.pages import DOCS, PAGES, ROOT, page_id
-from tests.docs.shell_blocks import run_console_block, run_shell_block
+from tests.docs.shell_blocks import left_running, run_console_block, run_shell_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     # An answer that is an error shall fail the line that got it.
     (tmp_path / ".curlrc").write_text("fail\n")
     given = {"PATH": path, "NO_COLOR": "1", "CURL_HOME": str(tmp_path)}
-    with patch.dict(os.environ, given), served(page, tmp_path) as shown:
+    with patch.dict(os.environ, given), left_running(), served(page, tmp_path) as shown:
         for example in BOOK.parse(shown).examples():
             example.evaluate()
 

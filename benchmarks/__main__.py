@@ -21,11 +21,16 @@ PARTS = {
     "group_commit": "64 emitters in one process",
     "waking": "how soon and how cheaply a waiting process learns of another's event",
     "http_post": "POST of one event by 64 clients (needs wrk)",
+    "postgres_post": "POST of one event by 64 clients, kept in PostgreSQL (needs wrk)",
+    "postgres_at_scale": "the same look-ups in PostgreSQL (takes minutes and 12 GB of disk)",
+    "jetstream": "a store behind NATS: 64 emitters, and an empty replica that catches up",
+    "engines_reading": "reading and streaming from PostgreSQL and from a replica",
     "http_batch": "POST of a thousand events",
     "sse_deliveries": "the live stream to 200 clients",
     "sse_latency": "from emit to 100 clients of the live stream",
     "sse_idle": "a thousand idle streams: memory, and stopping with them",
     "run_command": "what `tidings run` adds to the way of a command's output",
+    "shared_directory": "16 processes that emit to a shared directory, and putting much in order",
 }
 
 

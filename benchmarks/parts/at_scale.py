@@ -22,11 +22,13 @@ from benchmarks.rounds import compare
 from benchmarks.workplace import Workplace
 from tidings.bus import Bus
 
+__all__ = ["LOOK_UPS", "look_ups", "measure", "repeat"]
+
 _SMALL = 10_000
 _LARGE = 10_000_000
 _AT_ONCE = 20_000
 _ROUNDS = 21
-_LOOK_UPS = 100
+LOOK_UPS = 100
 _BLOCK = 1024 * 1024
 
 
@@ -46,13 +48,13 @@ def measure(workplace: Workplace) -> Iterator[Figure]:
     for url in (small_url, large_url):
         _read_through(url)
     with Bus(small_url) as small_bus, Bus(large_url) as large_bus:
-        for name in _look_ups(small_bus, _SMALL):
+        for name in look_ups(small_bus, _SMALL):
             things = {
-                "small": _look_ups(small_bus, _SMALL)[name],
-                "large": _look_ups(large_bus, large)[name],
+                "small": look_ups(small_bus, _SMALL)[name],
+                "large": look_ups(large_bus, large)[name],
             }
             found = compare(
-                {key: partial(_repeat, look_up) for key, look_up in things.items()},
+                {key: partial(repeat, look_up) for key, look_up in things.items()},
                 workplace.rounds(_ROUNDS),
             )
             yield Figure(
@@ -60,13 +62,14 @@ def measure(workplace: Workplace) -> Iterator[Figure]:
                 found.slower("large", "small"),
                 at_most=2,
                 detail=" : ".join(
-                    f"{found.median(key) / _LOOK_UPS * 1e6:,.0f} µs" for key in ("large", "small")
+                    f"{found.median(key) / LOOK_UPS * 1e6:,.0f} µs" for key in ("large", "small")
                 ),
             )
     os.remove(large_url.removeprefix("sqlite:///"))
 
 
-def _look_ups(bus: Bus, size: int) -> dict[str, Callable[[], object]]:
+def look_ups(bus: Bus, size: int) -> dict[str, Callable[[], object]]:
+    """What is looked up in a log of this size, by name."""
     draw = random.Random(size)
     agents = sample.agent_of(size - 1) + 1
 
@@ -87,8 +90,9 @@ def _look_ups(bus: Bus, size: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def _repeat(look_up: Callable[[], object]) -> None:
-    for _ in range(_LOOK_UPS):
+def repeat(look_up: Callable[[], object]) -> None:
+    """Look up `LOOK_UPS` times; each must find something."""
+    for _ in range(LOOK_UPS):
         assert look_up()
 
 

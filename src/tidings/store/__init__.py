@@ -55,7 +55,9 @@ def open_store(url: str, *, deadline: float | None = None) -> Store:
         from tidings.store.shared import open_shared
 
         return open_shared(url, deadline=deadline)
+    from tidings.masking import masked
+
     raise InvalidSetting(
-        f"store URL {shorten(url)} names no backend; use sqlite:///path, memory:, "
+        f"store URL {shorten(masked(url))} names no backend; use sqlite:///path, memory:, "
         f"postgresql://…, nats://host/NAME, shared:///directory or http://host:port"
     )

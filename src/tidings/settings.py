@@ -1,7 +1,7 @@
 """Settings: what the environment says, read when it is needed.
 
     TIDINGS_HOME            where stores, spool and caches lie; ~/.tidings
-    TIDINGS_CACHE           where this machine's replicas lie; tidings/ in $XDG_CACHE_HOME or ~/.cache
+    TIDINGS_CACHE           where this machine's replicas lie; $XDG_CACHE_HOME/tidings
     TIDINGS_URL             the default store; sqlite:///<home>/events.db, or shared:///<home>/shared
                             where <home> lies on a network file system
     TIDINGS_KEY             what a server is shown that keeps the store; no key

@@ -1,9 +1,9 @@
 """How the shell examples of a page are run: as pasted, and as seen on a terminal.
 
 A `sh` block is given to `sh` whole and must succeed; what it exports, and where it goes, holds for
-the rest of the page. In a `console` block every line that starts with `$ ` is run on a terminal, and what follows
-it must be what is seen there, `...` standing for anything. What a block leaves running (a server)
-runs until the page ends, as it would in a reader's terminal.
+the rest of the page. In a `console` block every line that starts with `$ ` is run on a terminal,
+and what follows it must be what is seen there, `...` standing for anything. What a block leaves
+running (a server) runs until the page ends, as it would in a reader's terminal.
 """
 
 from __future__ import annotations

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -11,6 +15,10 @@ from tests.cluster.engines import PostgresEngine, durable_postgres
 from tests.cluster.servers import cluster_on, kill_a_worker
 from tests.cluster.trial import Trial
 from tests.engines.postgres import PostgresServer
+from tidings.errors import StoreUnavailable
+from tidings.event import Event
+from tidings.store import open_store
+from tidings.testing.elsewhere import PATIENCE
 
 SERVERS = 3
 IMPATIENT = {"TIDINGS_DATABASE_TIMEOUT": "1"}
@@ -50,6 +58,51 @@ def test_lines_to_the_engine_break(engine: PostgresEngine, tmp_path: Path) -> No
         reset, silent, _ = engine.lines
         trial.suffer(reset.cut, silent.silence, reset.restore, silent.cut, silent.restore)
         trial.judged()
+
+
+WRITER = """
+import sys
+from tidings.event import Event
+from tidings.store import open_store
+store = open_store(sys.argv[1], deadline=2)
+while True:
+    store.append([Event("a")])
+"""
+
+
+def test_who_stands_still_in_the_lock_is_ended(engine: PostgresEngine) -> None:
+    """A writer that stops for good in the middle of a write does not stop the others for good."""
+    url = engine.fresh_url()
+    with open_store(url, deadline=1) as store:
+        head = store.append([Event("b")])[0].position or 0
+        with subprocess.Popen([sys.executable, "-c", WRITER, url]) as writer:
+            try:
+                store.wait(head, PATIENCE)
+                stop_in_the_lock(engine, writer)
+                until = monotonic() + PATIENCE
+                while True:
+                    try:
+                        store.append([Event("b")])
+                    except StoreUnavailable:
+                        assert monotonic() < until, "nobody else can write"
+                    else:
+                        break
+            finally:
+                writer.kill()
+
+
+def stop_in_the_lock(engine: PostgresEngine, writer: subprocess.Popen[bytes]) -> None:
+    """Stop a process when the server waits for its next word and it holds the writers' lock."""
+    until = monotonic() + PATIENCE
+    while monotonic() < until:
+        writer.send_signal(signal.SIGSTOP)
+        if engine.server.execute(
+            "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'advisory' AND granted AND state = 'idle in transaction'"
+        ):
+            return
+        writer.send_signal(signal.SIGCONT)
+    raise AssertionError("it never held the lock")
 
 
 def test_workers_die(engine: PostgresEngine, tmp_path: Path) -> None:

@@ -111,12 +111,12 @@ class Written(NamedTuple):
 
 
 @st.composite
-def written(draw: st.DrawFn, *, most: int = 14) -> Written:
+def written(draw: st.DrawFn, *, least: int = 1, most: int = 14, again: int = 4) -> Written:
     """What several machines published, in any order; some of it twice, and some only in part."""
     commands: dict[str, Command] = {}
     asked: list[set[str]] = [set() for _ in range(MACHINES)]
     lines: list[list[bytes]] = [[] for _ in range(MACHINES)]
-    for number, kind in enumerate(draw(st.lists(_kinds, min_size=1, max_size=most))):
+    for number, kind in enumerate(draw(st.lists(_kinds, min_size=least, max_size=most))):
         content = draw(_contents[kind])
         if kind in (APPEND, RESTORE):
             content["at"] = _START + draw(st.integers(-3, 3)) + number
@@ -129,9 +129,9 @@ def written(draw: st.DrawFn, *, most: int = 14) -> Written:
         asked[machine].add(command.id)
         lines[machine] += parts
     merged = _merged(draw, lines)
-    for _ in range(draw(st.integers(0, 4))):
-        again = draw(st.integers(0, len(merged) - 1))
-        merged.insert(draw(st.integers(again, len(merged))), merged[again])
+    for _ in range(draw(st.integers(0, again))):
+        place = draw(st.integers(0, len(merged) - 1))
+        merged.insert(draw(st.integers(place, len(merged))), merged[place])
     if draw(st.booleans()):
         stranger = draw(st.sampled_from(_STRANGERS))
         merged.insert(draw(st.integers(0, len(merged))), stranger)

@@ -165,7 +165,7 @@ def test_replicas_and_results_are_alike(log: Written, steps: list[list[tuple[str
 
 
 @_SETTINGS
-@given(log=written(most=24), steps=st.tuples(*[_steps] * MACHINES).map(list))
+@given(log=written(least=6, again=12), steps=st.tuples(*[_steps] * MACHINES).map(list))
 def test_all_forget_the_same(log: Written, steps: list[list[tuple[str, int]]]) -> None:
     """What is forgotten is forgotten at the same place, wherever transactions end."""
     with pytest.MonkeyPatch.context() as patch:

@@ -15,6 +15,8 @@ from tests.replicated.machines import Machines, ids
 from tidings.errors import StoreUnavailable
 from tidings.event import Event
 from tidings.store.query import Query
+from tidings.store.replicated.log import Entry
+from tidings.store.replicated.replica import FellBehind, Replica
 from tidings.testing.elsewhere import PATIENCE, in_processes, in_threads
 
 if TYPE_CHECKING:
@@ -194,6 +196,17 @@ def test_an_older_copy_in_its_place(tmp_path: Path) -> None:
         copy.rename(machines.file())
         store.append([Event("step", id="3")])
         assert ids(store) == ["1", "2", "3"]
+
+
+def test_entries_are_never_skipped(tmp_path: Path) -> None:
+    """A replica that has not got to where entries follow refuses them."""
+    path = str(tmp_path / "replica.db")
+    Replica.make(path, "log:", "the log", PATIENCE)
+    with Replica(path, "log:", PATIENCE) as replica:
+        replica.apply(0, [Entry(1, b"a stranger's")], {})
+        with pytest.raises(FellBehind):
+            replica.apply(2, [Entry(3, b"another's")], {})
+        assert replica.state().sequence == 1
 
 
 def test_what_is_no_replica_is_put_aside(tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ _CONNECT = 3.0
 _JUST_NOW = 5.0
 """Servers that were there so lately may be starting anew, and are waited for (seconds)."""
 
+_HANG_UP = 0.5
+"""How long to wait for the end of a connection that is given up (seconds)."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _PING = 10
 """How often a silent server is asked whether it is there (seconds); twice without an answer."""
@@ -63,10 +66,12 @@ class _Said:
     Attributes:
         words: the last few things.
         news: done when there is something new; another one is then in its place.
+        who: whether the server wanted to know who asks.
     """
 
     def __init__(self) -> None:
         self.words: deque[str] = deque(maxlen=_REMEMBERED)
+        self.who = False
         self.news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def hear(self, error: Exception) -> None:
@@ -253,7 +258,11 @@ class Connection:
             try:
                 client = await self._connected(host, said)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next server may do better
-                words = said.words[-1] if said.words else in_words(error)
+                # That no server is left says nothing; why it is so was said before.
+                vague = isinstance(error, nats.errors.NoServersError) and said.words
+                words = said.words[-1] if vague else in_words(error)
+                if said.who and not isinstance(error, nats.errors.Error):
+                    words = f"{words}: an authorization violation, as it seems"
                 refused = any(each in words.lower() for each in _REFUSALS)
                 failure = Unreached(f"{host}: {words}", refused=refused)
                 continue
@@ -302,6 +311,7 @@ class Connection:
             )
             _ensure_greeted(client)
         except BaseException:
+            said.who |= bool(client._server_info.get("auth_required"))  # noqa: SLF001 - as above
             await _hang_up(client)
             raise
         return client
@@ -350,6 +360,7 @@ async def _hang_up(client: Client) -> None:
     """Close a client, and its socket also where it thinks that it is closed already."""
     transport = _transport(client)
     with suppress(Exception):
-        await client.close()
+        # After a TLS handshake that failed, nats-py would wait for good.
+        await asyncio.wait_for(client.close(), _HANG_UP)
     if transport is not None:
         transport.abort()

@@ -4,14 +4,22 @@
 
 -- name: settings_power
 -- For this transaction. A server or role that commits before it is on the disk is overruled; one that
--- waits for a standby is not.
+-- waits for a standby is not. A client that stands still with the lock must not keep all others from
+-- writing, so the server ends its transaction. The idle timer alone does not: behind a pipeline psycopg
+-- sends a Flush, which stops that timer.
 SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '60000', true),
+    CASE WHEN current_setting('server_version_num')::int >= 170000
+        THEN set_config('transaction_timeout', %s, true) END,
     set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)
 
 -- name: settings_process
 SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '60000', true),
+    CASE WHEN current_setting('server_version_num')::int >= 170000
+        THEN set_config('transaction_timeout', %s, true) END,
     set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
     set_config('synchronous_commit', 'off', true)
 

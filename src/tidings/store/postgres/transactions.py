@@ -120,7 +120,7 @@ class Transaction:
             with self._translated:
                 self._line = connections.writer(until)
                 self._line.until = until
-                for statement in lock_statements(connections, until):
+                for statement in lock_statements(connections, until, 0):
                     self._line.execute(*statement)
         except BaseException:
             connections.drop_writer()
@@ -181,7 +181,9 @@ def ask(
                 connections.give_back(line)
 
 
-def lock_statements(connections: Connections, until: float) -> list[tuple[str, tuple[object, ...]]]:
+def lock_statements(
+    connections: Connections, until: float, longest: float
+) -> list[tuple[str, tuple[object, ...]]]:
     """What begins a write transaction, and takes the store's lock.
 
     The lock is a statement of its own, and in READ COMMITTED whatever the role's default is: the
@@ -193,11 +195,14 @@ def lock_statements(connections: Connections, until: float) -> list[tuple[str, t
     Args:
         connections: the store's.
         until: by when the lock must be got (on the monotonic clock).
+        longest: after so long the server ends the transaction, whatever becomes of its client
+            (seconds; from PostgreSQL 17 on); 0 for never.
     """
     patience = max(1, int(_PATIENCE * 1000 * (until - monotonic())))
     sql = connections.sql
+    settings = sql[f"settings_{connections.address.durability}"]
     return [
         ("BEGIN ISOLATION LEVEL READ COMMITTED", ()),
-        (sql[f"settings_{connections.address.durability}"], (str(patience),)),
+        (settings, (str(patience), str(int(longest * 1000)))),
         (sql["lock"], (connections.lock_key,)),
     ]

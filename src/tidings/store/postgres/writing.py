@@ -36,6 +36,10 @@ __all__ = ["Work", "write"]
 
 _MARK_BITS = 63
 
+_LONGEST, _GRACE = 1.5, 2.0
+"""A client has given up after so many deadlines. One that still holds the lock so many seconds
+later stands still, and the server ends its transaction."""
+
 
 class Work(ABC):
     """What one transaction looks up, decides and writes.
@@ -188,7 +192,8 @@ def _locked_answers(
     """Begin, take the lock and ask, in one round trip; the store's own numbers come first."""
     line.until = until
     with line.pipeline():
-        for statement in lock_statements(connections, until):
+        longest = _LONGEST * connections.deadline + _GRACE
+        for statement in lock_statements(connections, until, longest):
             line.execute(*statement)
         asked = [(connections.sql["head_and_mark"], ()), *questions]
         cursors = [line.execute(*statement) for statement in asked]

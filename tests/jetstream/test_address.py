@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,11 +86,3 @@ def test_files_that_are_no_certificates(tmp_path: Path) -> None:
     (tmp_path / "ca").write_text("nonsense")
     with pytest.raises(InvalidSetting, match="TLS for tls://h/a cannot use"):
         JetStreamLog(Address.from_url(f"tls://h/a?ca={tmp_path}/ca"), "nowhere")
-
-
-def test_a_package_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever needs one more package for credentials is told its name when the store is opened."""
-    (tmp_path / "seed").write_text("S")
-    monkeypatch.setitem(sys.modules, "nkeys", None)
-    with pytest.raises(InvalidSetting, match="pip install nkeys"):
-        JetStreamLog(Address.from_url(f"nats://h/a?nkey={tmp_path}/seed"), "nowhere")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import nkeys  # type: ignore[import-untyped]  # it brings no types
 import pytest
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
@@ -203,6 +205,16 @@ class TestRights:
             with pytest.raises(NotAllowed, match=r"(?i)authorization violation") as raised:
                 ask()
             assert not who or who.strip("@").rpartition(":")[2] not in str(raised.value)
+
+    def test_an_nkey(self, opened: Callable[[str], JetStreamLog], tmp_path: Path) -> None:
+        """A server that challenges a key is answered with the seed in a file."""
+        seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+        public = nkeys.from_seed(bytearray(seed)).public_key.decode()
+        (tmp_path / "ann.nk").write_bytes(seed)
+        users = f"authorization {{ users: [{{nkey: {public}}}] }}"
+        with NatsServer(tmp_path / "nats", more=users) as server:
+            log = opened(f"nats://127.0.0.1:{server.port}/keyed?nkey={tmp_path}/ann.nk")
+            assert log.head(PATIENCE) == 0
 
     def test_a_token(self, opened: Callable[[str], JetStreamLog], tmp_path: Path) -> None:
         """A server that wants a token is shown it."""

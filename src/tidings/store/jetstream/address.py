@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tidings.errors import InvalidSetting, shorten
@@ -121,13 +120,9 @@ class Address:
         """Try what can be tried without a server.
 
         Raises:
-            InvalidSetting: the files for TLS do not hold what they should, or a package is missing.
+            InvalidSetting: the files for TLS do not hold what they should.
         """
         self.tls_context()
-        if (self.credentials or self.nkey) and find_spec("nkeys") is None:
-            raise InvalidSetting(
-                f"credentials= and nkey= of {self.url} need one more package: pip install nkeys"
-            )
 
     def tls_context(self) -> ssl.SSLContext | None:
         """How to speak TLS, where it is asked for.

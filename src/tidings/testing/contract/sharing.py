@@ -62,6 +62,7 @@ class Sharing(Opening):
             assert (other.head(), all_of(other)) == (2, all_of(one))
             assert other.append(a_few(1, **ABOUT), expected_version=2)[0].version == 3
             assert one.wait(2, timeout=0) == 3
+            assert one.catch_up() == other.catch_up() == 3
             revision = one.put("k", 1)
             assert other.put("k", 2, expected=revision) > revision
             other.prune(2)

@@ -61,14 +61,14 @@ class Machine:
                 begin = self._place(same)
                 same.apply(self._sequence(begin), self._entries[begin : begin + size], {})
         elif what == "recall":
-            self._hear(self.replica.recall(self._own))
+            self._hear(self.replica.recall(self._own)[1])
         else:
             self._take_copy_of(others[size % len(others)])
 
     def finish(self) -> None:
         """Get to the end of the log, in one transaction, and hear of all that was asked."""
         self._apply(self._done, len(self._entries))
-        self._hear(self.replica.recall(self._own))
+        self._hear(self.replica.recall(self._own)[1])
 
     def tables(self) -> dict[str, list[Any]]:
         """Every row there is."""

@@ -1,6 +1,6 @@
 """The PostgreSQL backend: one database for any number of processes and machines.
 
-Keeps promises 1, 2, 4 and 5 there. `address` says where it is, `dialing` and `connections` reach
+Keeps promises 1, 2, 4 and 5. `address` says where it is, `dialing` and `connections` reach
 it, `schema` makes it, `writing` and `appending` write, `planning` and `reading` read, `waking`
 tells of other writers, `ledger`, `overviews`, `upkeep`, `backup` and `remains` do what they say,
 and `failures` turns psycopg's errors into ours.

@@ -80,7 +80,7 @@ class Address(namedtuple("Address", "url parameters schema durability pool")):
                 own[name] = unquote(value)
             else:
                 theirs.append(option)
-        given = _parsed("?".join([place, "&".join(theirs)]))
+        given = _parsed("?".join([place, "&".join(theirs)]), told="@" not in query)
         schema = _schema(own.get("schema", "tidings"))
         durability = own.get("durability", "power")
         if durability not in _DURABILITIES:
@@ -95,17 +95,23 @@ class Address(namedtuple("Address", "url parameters schema durability pool")):
 _OWN = ("schema", "durability", "pool")
 
 
-def _parsed(url: str) -> dict[str, str]:
+def _parsed(url: str, *, told: bool) -> dict[str, str]:
+    """What libpq reads in a URL.
+
+    Args:
+        url: without our own options.
+        told: whether an option that is wrong may be named: in what stands behind a question mark
+            that is part of a password, it would be the rest of that.
+    """
     try:
         found: dict[str, Any] = conninfo_to_dict(url)
     except ProgrammingError as error:
         # libpq's message quotes the whole URL, but where it speaks of an option.
         said = str(error).strip()
-        told = (
-            said if said.startswith(("invalid URI query", "missing key/value", "extra key")) else ""
-        )
+        if not told or not said.startswith(("invalid URI query", "missing key/value", "extra key")):
+            said = ""
         raise InvalidSetting(
-            f"the PostgreSQL URL is not understood{': ' if told else ''}{told}; it must be "
+            f"the PostgreSQL URL is not understood{': ' if said else ''}{said}; it must be "
             f"postgresql://user:password@host:port/database?option=value, with %-escapes for "
             f"what has a meaning in URLs"
         ) from None

@@ -15,7 +15,8 @@ import os
 import select
 import time
 import weakref
-from threading import Condition, Lock
+from contextlib import suppress
+from threading import Condition, Lock, RLock
 from time import monotonic
 
 import psycopg
@@ -72,7 +73,8 @@ class Connections:
         self.lock_key = lock_key(address.schema)
         self._closed = False
         self._start_anew()
-        _open_ones.add(self)
+        with _registering:
+            _open_ones.add(self)
 
     def _start_anew(self) -> None:
         self._write_lock = Lock()
@@ -123,12 +125,15 @@ class Connections:
     def close(self) -> None:
         """Close every connection; those in use, when they are given back."""
         self._closed = True
-        _open_ones.discard(self)
-        with self._write_lock:
+        with _registering:
+            _open_ones.discard(self)
+        # Who writes for longer, such as a prune, lets go of it itself.
+        if self._write_lock.acquire(timeout=self.deadline):
             self.drop_writer()
+            self._write_lock.release()
         with self._state:
             while self._readers:
-                self._drop(self._readers.pop())
+                self.drop(self._readers.pop())
             self._state.notify_all()
 
     # Taking one, and giving it back ---------------------------------------------------------------
@@ -161,7 +166,7 @@ class Connections:
     def drop_writer(self) -> None:
         """Let go of the connection that writes; what is under way on it is taken back."""
         if self._writer is not None:
-            self._drop(self._writer)
+            self.drop(self._writer)
             self._writer = None
 
     def drop_writer_if_busy(self) -> None:
@@ -190,7 +195,7 @@ class Connections:
         """Keep a connection that reads for the next one, if nothing is wrong with it."""
         with self._state:
             if self._closed or not line.at_rest or line not in self._all:
-                self._drop(line)
+                self.drop(line)
             else:
                 self._readers.append(line)
         self._lower_borrowed()
@@ -221,7 +226,10 @@ class Connections:
 
     def drop(self, line: Line) -> None:
         """Let go of a connection that `open` gave."""
-        self._drop(line)
+        with self._state:
+            if line in self._all:
+                self._all.discard(line)
+                line.close()
 
     # Before and after a fork ----------------------------------------------------------------------
 
@@ -239,8 +247,9 @@ class Connections:
         for line in self._all:
             line.abandoned = True
             # Only our hold on the socket, so that the server notices when the parent dies; to close
-            # the connection would end the parent's session.
-            os.close(line.pgconn.socket)
+            # the connection would end the parent's session. One that just broke has no socket.
+            with suppress(psycopg.OperationalError):
+                os.close(line.pgconn.socket)
         _abandoned.extend(self._all)
         self._start_anew()
 
@@ -272,14 +281,8 @@ class Connections:
                 line = self._readers.pop()
                 if _is_usable(line):
                     return line
-                self._drop(line)
+                self.drop(line)
         return None
-
-    def _drop(self, line: Line) -> None:
-        with self._state:
-            if line in self._all:
-                self._all.discard(line)
-                line.close()
 
     def _lower_borrowed(self) -> None:
         with self._state:
@@ -300,6 +303,9 @@ def _is_usable(line: Line) -> bool:
     return not looking.poll(0)
 
 
+_registering = RLock()
+"""Held while stores come and go, and over a fork: one that came meanwhile would be missed."""
+
 _open_ones: weakref.WeakSet[Connections] = weakref.WeakSet()
 _forking: list[Connections] = []
 _abandoned: list[Line] = []
@@ -308,6 +314,7 @@ done in the moment of the fork."""
 
 
 def _before_fork() -> None:
+    _registering.acquire()
     _forking[:] = sorted(_open_ones, key=id)
     for connections in _forking:
         connections.before_fork()
@@ -316,11 +323,13 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _forking:
         _forking.pop().after_fork_in_parent()
+    _registering.release()
 
 
 def _after_fork_in_child() -> None:
     while _forking:
         _forking.pop().after_fork_in_child()
+    _registering.release()
 
 
 if hasattr(os, "register_at_fork"):

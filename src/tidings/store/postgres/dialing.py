@@ -113,7 +113,13 @@ class _Dialing:
         self._over = False
 
     def begin(self, parameters: dict[str, str]) -> None:
-        Thread(target=self._try, args=(parameters,), name="tidings-dial", daemon=True).start()
+        attempt = Thread(target=self._try, args=(parameters,), name="tidings-dial", daemon=True)
+        try:
+            attempt.start()
+        except RuntimeError:
+            # No thread is to be had, as when the interpreter ends: better to wait longer than to
+            # keep nothing of what is emitted last.
+            self._try(parameters)
 
     def answer(self, seconds: float | None) -> Line | OperationalError | None:
         """What comes first; none where nothing comes in that time, or up to the end if none."""

@@ -31,6 +31,9 @@ _LEAST_SERVER = 130000
 _MAKING_SECONDS = 60.0
 """How long it may take to make a store, whatever the deadline: it happens once."""
 
+_PATIENCE = 0.95
+"""The part of the time left for which others that make it are waited for; see `transactions`."""
+
 
 def lock_key(schema: str) -> int:
     """The number of the advisory lock under which a store is written; it is the database's own."""
@@ -46,7 +49,8 @@ def prepare(line: Line, address: Address) -> None:
     """Make sure that the schema is a store at the newest version.
 
     Args:
-        line: freshly connected, in autocommit.
+        line: freshly connected, in autocommit; up to its `until`, others that make the store are
+            waited for.
         address: of the store.
 
     Raises:
@@ -58,7 +62,6 @@ def prepare(line: Line, address: Address) -> None:
     line.isolation_level = IsolationLevel.READ_COMMITTED
     version = _version(line, address)
     if version != len(MIGRATIONS):
-        line.until = monotonic() + _MAKING_SECONDS
         _make(line, address)
 
 
@@ -111,10 +114,15 @@ def _ensure_free(line: Line, address: Address) -> None:
 
 def _make(line: Line, address: Address) -> None:
     """Bring the store to the newest version, one process after the other."""
+    assert line.until is not None  # noqa: S101 - a new connection is always waited for in bounds
+    patience = max(1, int(_PATIENCE * 1000 * (line.until - monotonic())))
     with line.transaction():
         line.execute("SET LOCAL statement_timeout = 0")
-        line.execute(f"SET LOCAL lock_timeout = {int(_MAKING_SECONDS * 1000)}")
+        line.execute(f"SET LOCAL lock_timeout = {patience}")
         line.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(address.schema),))
+        # From here on it is ours to finish, and nobody waits for us longer than for any lock.
+        line.until = monotonic() + _MAKING_SECONDS
+        line.execute(f"SET LOCAL lock_timeout = {int(_MAKING_SECONDS * 1000)}")
         version = _version(line, address)
         if version == 0:
             _ensure_free(line, address)

@@ -29,8 +29,7 @@ def statements(schema: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for file in _FILES:
-        if os.path.exists(os.path.join(_HERE, file)):
-            found |= named_statements(_HERE, file)
+        found |= named_statements(_HERE, file)
     return {name: text.replace("{schema}", quoted(schema)) for name, text in found.items()}
 
 

@@ -126,7 +126,13 @@ class Waker:
             self._thread = Thread(
                 target=self._listen, args=(self._bell,), name="tidings-waker", daemon=True
             )
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                # There is none to be had, now; or the next who waits would wait for it for good.
+                self._thread = None
+                self._bell.close()
+                raise
         self._moved.wait_for(self._has_looked)
 
     def _has_looked(self) -> bool:

@@ -122,8 +122,7 @@ def _begun(
         if not statements:
             line.execute("COMMIT")
     except TidingsError:
-        # Nothing was written; at a ROLLBACK psycopg would forget all statements it has prepared.
-        line.execute("COMMIT")
+        _end_unwritten(connections, line)
         raise
     except psycopg.Error as error:
         _take_back(connections, line)
@@ -133,12 +132,22 @@ def _begun(
     return statements
 
 
+def _end_unwritten(connections: Connections, line: Line) -> None:
+    """End a transaction that was decided against; a connection that breaks now takes nothing along.
+
+    Nothing was written; at a ROLLBACK psycopg would forget all statements it has prepared.
+    """
+    try:
+        line.execute("COMMIT")
+    except psycopg.Error:
+        connections.drop_writer()
+
+
 def _committed(
     connections: Connections, line: Line, work: Work, statements: list[Statement], until: float
 ) -> bool:
     """Write and commit; whether it was kept, as the server said or as was found out."""
-    until = max(until, monotonic() + connections.deadline / 2)
-    line.until = until
+    line.until = max(until, monotonic() + connections.deadline / 2)
     try:
         with line.pipeline():
             for statement in statements:
@@ -149,7 +158,7 @@ def _committed(
         _take_back(connections, line)
         if refused:
             raise translate(error, connections.url, connections.deadline) from error
-        if _found_kept(connections, work, error, until):
+        if _found_kept(connections, work, error, line.until):
             return True
         if monotonic() < until:
             return False

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from contextlib import contextmanager
 from threading import Condition, Thread, current_thread
 
 from tidings.errors import (
@@ -28,6 +29,7 @@ from tidings.store.replicated.replica import FellBehind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from tidings.store.replicated.command import Command
@@ -269,6 +271,8 @@ class Follower:
             self._attach()
         elif self._suspicious:
             self._compare()
+        if not self._pass_over():
+            return
         try:
             entries = self._log.read(self._seen)
         except LogTrimmed:
@@ -282,21 +286,36 @@ class Follower:
             self._arrive(self._seen, {})
             self._log.wait(self._seen, _LOOK)
 
+    def _pass_over(self) -> bool:
+        """Do not read what another process of this machine has applied; whether one can go on."""
+        with self._usable() as replica:
+            if replica.state().sequence > self._seen:
+                self._arrive(*replica.recall(dict(self._pending)))
+        return self._attached
+
     def _apply(self, entries: list[Entry]) -> None:
+        with self._usable() as replica:
+            outcomes = replica.apply(self._seen, entries, dict(self._pending))
+            self._arrive(entries[-1].sequence, outcomes)
+
+    @contextmanager
+    def _usable(self) -> Iterator[Replica]:
+        """The replica, to work on; looked for again or made anew where that shows it is of no use.
+
+        Raises:
+            StoreUnavailable: also where it is of no use.
+        """
         replica = self._opened()
         try:
-            outcomes = replica.apply(self._seen, entries, dict(self._pending))
+            yield replica
         except (StoreDamaged, NotAStore) as error:
             raise self._given_up("it is damaged") from error
         except FellBehind:
             self.replaced(replica)
-            return
         except StoreUnavailable:
-            if not replica.is_in_place():
-                self.replaced(replica)
-                return
-            raise
-        self._arrive(entries[-1].sequence, outcomes)
+            if replica.is_in_place():
+                raise
+            self.replaced(replica)
 
     def _arrive(self, sequence: int, outcomes: dict[str, list[Any]]) -> None:
         """Say how far the replica is, and what became of commands."""
@@ -325,7 +344,7 @@ class Follower:
         """Open the replica, which is made where there is none, or where it is of no use."""
         of_no_use = self._of_no_use
         replica, sequence, head = self._attaching.replica(instead_of=of_no_use)
-        outcomes = replica.recall(dict(self._pending))
+        _, outcomes = replica.recall(dict(self._pending))
         with self._moved:
             if self._replica is not None:
                 self._retired.append(self._replica)

@@ -85,11 +85,11 @@ class Replica(SQLiteStore):
         with self._connections.reading() as connection:
             return bookkeeping.state_of(connection, self.path)
 
-    def recall(self, own: Mapping[str, Command]) -> dict[str, list[Any]]:
-        """The results of those commands that it has applied already, by id; as `apply`."""
+    def recall(self, own: Mapping[str, Command]) -> tuple[int, dict[str, list[Any]]]:
+        """How far it is, and the results of those commands it has applied, by id; as `apply`."""
         with self._connections.snapshot() as connection:
-            commands = bookkeeping.state_of(connection, self.path).commands
-            return recalled(connection, own.values(), commands)
+            state = bookkeeping.state_of(connection, self.path)
+            return state.sequence, recalled(connection, own.values(), state.commands)
 
     def apply(
         self, after: int, entries: Sequence[Entry], own: Mapping[str, Command]

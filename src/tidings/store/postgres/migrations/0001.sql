@@ -120,7 +120,7 @@ CREATE TABLE {schema}.ledger (
 -- The one row of what the store knows of itself: the newest position ever kept, the last one pruned
 -- away, how many positions past that have no event (restored ones left them out), the newest revision
 -- of the ledger, and a number drawn by the last transaction that wrote, by which that one is known
--- again (`outcomes.py`).
+-- again (`writing.py`).
 CREATE TABLE {schema}.head (
     position bigint NOT NULL,
     pruned   bigint NOT NULL,

@@ -43,6 +43,11 @@ class CutLine:
         self._open: list[socket.socket] = []
         self._threads = [self._start(self._accept)]
 
+    def cut(self) -> None:
+        """Hang up all that are connected now; who comes next is let through."""
+        for each in list(self._open):
+            _hang_up(each)
+
     def close(self) -> None:
         """Hang up."""
         self._listening.shutdown(socket.SHUT_RDWR)

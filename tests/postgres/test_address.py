@@ -20,6 +20,13 @@ def test_our_own_options_are_taken_out() -> None:
     assert Address.from_url(address.url) == address
 
 
+def test_a_question_mark_may_stand_in_a_password() -> None:
+    """What stands behind it is the rest of the password, and no option."""
+    address = Address.from_url("postgresql://me:what?pool=3&x@db/events?pool=4")
+    assert (address.parameters["password"], address.parameters["host"]) == ("what?pool=3&x", "db")
+    assert (address.pool, address.url) == (4, "postgresql://me@db/events?pool=4")
+
+
 def test_without_options_there_are_defaults() -> None:
     """The schema is `tidings`, and what is acknowledged survives a power cut."""
     address = Address.from_url("postgresql:///events")
@@ -61,6 +68,9 @@ def test_a_password_is_not_shown(url: str) -> None:
         "postgresql://me:hunter2@db:port/events",
         "postgresql://me:hunter2@[db/events",
         "postgresql://me:hunter2@db/events?sslmod=disable",
+        "postgresql://me:hunter2/@db/events",
+        "postgresql://me:1/x?hunter2@db/events",
+        "postgresql://me:1/x?hunter2=x@db/events",
         "postgresql://me:hunter2@db/events?schema=pg_mine",
         "postgresql://me:hunter2@db/events?schema=",
         "postgresql://me:hunter2@db/events?schema=" + "x" * 64,

@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from time import monotonic, sleep
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.engines.postgres import PostgresServer
+from tests.postgres.sessions import OPEN, gate, wait_until, waiting_for_locks
 from tidings.errors import StoreLocked
 from tidings.event import Event
 from tidings.store.base import Batch, Put
 from tidings.store.postgres import PostgresStore
 from tidings.store.query import Query
 from tidings.testing.elsewhere import PATIENCE
-
-GATE = 4711
-"""The number of a lock of this test's own, at which an event of type `slow` waits."""
-
-WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Return once something holds."""
-    end = monotonic() + PATIENCE
-    while not holds():
-        assert monotonic() < end
-        sleep(0.005)
-
-
-@contextmanager
-def gate(postgres: PostgresServer, schema: str) -> Iterator[psycopg.Connection[Any]]:
-    """Who inserts an event of type `slow` waits in the middle of it until the gate is opened."""
-    postgres.execute(
-        f"CREATE FUNCTION {schema}.wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS "
-        f"'BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NEW; END'"
-    )
-    postgres.execute(
-        f"CREATE TRIGGER gate BEFORE INSERT ON {schema}.events FOR EACH ROW "
-        f"WHEN (NEW.type = 'slow') EXECUTE FUNCTION {schema}.wait_at_gate()"
-    )
-    with psycopg.connect(postgres.url(), autocommit=True) as keeper:
-        keeper.execute("SELECT pg_advisory_lock(%s)", (GATE,))
-        yield keeper
 
 
 def test_a_later_writer_cannot_commit_first(
@@ -67,13 +36,13 @@ def test_a_later_writer_cannot_commit_first(
 
     with gate(postgres, schema) as keeper, ThreadPoolExecutor(2) as pool:
         slow = pool.submit(opened().append, [Event("slow")])
-        until(lambda: postgres.execute(WAITING) == [(1,)])
+        wait_until(lambda: waiting_for_locks(postgres) == 1)
         read_on_once()
         quick = pool.submit(opened().append, [Event("quick")])
-        until(lambda: postgres.execute(WAITING) == [(2,)])
+        wait_until(lambda: waiting_for_locks(postgres) == 2)
         read_on_once()
         assert not quick.done()
-        keeper.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+        keeper.execute(OPEN)
         assert [place(slow), place(quick)] == [2, 3]
     read_on_once()
     assert seen == [(1, "before"), (2, "slow"), (3, "quick")]
@@ -95,12 +64,12 @@ def test_a_lock_is_waited_for_no_longer_than_the_deadline(
     hasty = opened(deadline=0.3)
     with gate(postgres, schema) as keeper, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(store.append, [Event("slow")])
-        until(lambda: postgres.execute(WAITING) == [(1,)])
+        wait_until(lambda: waiting_for_locks(postgres) == 1)
         for write in (lambda: hasty.append([Event("x")]), lambda: hasty.put("k", 1)):
             with pytest.raises(StoreLocked, match=r"locked by others for 0\.3 s"):
                 write()
         assert hasty.head() == 0
-        keeper.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+        keeper.execute(OPEN)
         assert place(slow) == 1
     assert hasty.append([Event("x")])[0].position == 2
 
@@ -141,11 +110,11 @@ def test_settings_of_the_role_do_not_matter(
     about: dict[str, Any] = {"aggregate_type": "a", "aggregate_id": "1"}
     with gate(postgres, schema) as keeper, ThreadPoolExecutor(2) as pool:
         slow = pool.submit(opened(url).append, [Event("slow", **about)])
-        until(lambda: postgres.execute(WAITING) == [(1,)])
+        wait_until(lambda: waiting_for_locks(postgres) == 1)
         late = pool.submit(opened(url).append, [Event("x", **about)])
-        until(lambda: postgres.execute(WAITING) == [(2,)])
+        wait_until(lambda: waiting_for_locks(postgres) == 2)
         keeper.execute("SELECT pg_sleep(0.06)")  # past the timeouts, so that they would have struck
-        keeper.execute("SELECT pg_advisory_unlock(%s)", (GATE,))
+        keeper.execute(OPEN)
         stored = [*slow.result(PATIENCE), *late.result(PATIENCE)]
     assert [(event.position, event.version) for event in stored] == [(1, 1), (2, 2)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
+from threading import Thread
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from tests.postgres.cut_line import CutLine
 from tests.server.conftest import free_port
 from tidings.errors import OutcomeUnknown, StoreClosed, StoreLocked, StoreUnavailable
 from tidings.event import Event
-from tidings.store.postgres import PostgresStore
+from tidings.store.postgres import PostgresStore, dialing
 from tidings.store.query import Query
 from tidings.testing.elsewhere import PATIENCE
 
@@ -264,6 +265,38 @@ def test_closing_ends_who_waits_for_a_connection(opened: Callable[..., PostgresS
         store.close()
         with pytest.raises(StoreClosed):
             waiting.result(PATIENCE)
+
+
+def test_closing_waits_for_no_long_transaction(
+    postgres: PostgresServer, opened: Callable[..., PostgresStore]
+) -> None:
+    """A store is closed while it prunes, say; that goes on, and its connection is closed then."""
+    store = opened(deadline=0.2)
+    with store._connections.transaction() as line:
+        closing = Thread(target=store.close)
+        closing.start()
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+        assert line.execute("SELECT 1").fetchall() == [(1,)]
+    assert line.closed
+    with pytest.raises(StoreClosed):
+        store.append([Event("x")])
+
+
+def test_without_threads_it_connects_all_the_same(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be started, as at the end of an interpreter, events are kept yet."""
+
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(dialing.Thread, "start", refuse)
+    assert store.append([Event("x")])[0].position == 1
+    with pytest.raises(RuntimeError):
+        store.wait(1, PATIENCE)
+    monkeypatch.undo()
+    assert store.wait(0, PATIENCE) == 1
 
 
 def test_a_standby_takes_over(opened: Callable[..., PostgresStore]) -> None:

@@ -67,6 +67,40 @@ def test_a_child_has_sessions_of_its_own(store: PostgresStore, how: str) -> None
     assert done.stdout == "['parent', 'child', 'parent']\n"
 
 
+BROKEN = """
+import os, sys
+import psycopg
+from tidings.event import Event
+from tidings.store import open_store
+
+store = open_store(sys.argv[1], deadline=60)
+with store._connections.reading() as line:
+    try:
+        line.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    except psycopg.OperationalError:
+        pass
+    child = os.fork()
+    if child == 0:
+        store.append([Event("child")])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+store.append([Event("parent")])
+"""
+
+
+def test_a_session_that_just_broke_does_no_harm(store: PostgresStore) -> None:
+    """A child lets go of what its parent has in hand, also of a connection that is none any more."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BROKEN, store.url],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert store.head() == 2
+
+
 HOLD = """
 import os, sys, time
 from tidings.store import open_store

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.engines.postgres import PostgresServer
 from tests.postgres.cut_line import CutLine
+from tests.postgres.sessions import OPEN, gate, wait_until, waiting_for_locks
 from tidings.errors import OutcomeUnknown, RevisionConflict, VersionConflict
 from tidings.event import Event
 from tidings.store.base import Batch, Put
 from tidings.store.postgres import PostgresStore
 from tidings.store.query import Query
+from tidings.testing.elsewhere import PATIENCE
 
 ABOUT: dict[str, Any] = {"aggregate_type": "agent", "aggregate_id": "a1"}
 
@@ -149,3 +152,60 @@ def test_what_cannot_be_found_out_is_unknown(
     line.refusing = False
     (stored,) = far.append([event])
     assert (stored.position, far.head()) == (2, 2)
+
+
+def test_a_refusal_stands_though_the_line_is_cut(line: CutLine, far: PostgresStore) -> None:
+    """What was decided under the lock is told, whatever becomes of the connection then."""
+    line.cut_before = 1
+    with pytest.raises(RevisionConflict):
+        far.put("k", "mine", expected=7)
+    assert (line.cut_before, far.keys()) == (0, [])
+
+
+_SESSION_AT_GATE = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+
+
+@pytest.mark.parametrize("end", ["is done", "is ended"])
+def test_a_commit_whose_client_is_gone_is_waited_for(
+    line: CutLine, far: PostgresStore, postgres: PostgresServer, schema: str, end: str
+) -> None:
+    """The server goes on with a commit whose client is gone; what comes of it is awaited."""
+    event = Event("slow", **ABOUT)
+    with gate(postgres, schema, "commit") as keeper, ThreadPoolExecutor(1) as pool:
+        appended = pool.submit(far.append_all, [Batch([event], expected_version=1)])
+        wait_until(lambda: waiting_for_locks(postgres) == 1)
+        line.cut()
+        # The broken session still waits at the gate, and who finds out waits for the store's lock.
+        wait_until(lambda: waiting_for_locks(postgres) == 2)
+        assert not appended.done()
+        if end == "is ended":
+            ((session,),) = postgres.execute(_SESSION_AT_GATE)
+            postgres.execute("SELECT pg_terminate_backend(%s)", session)
+            # It was not kept, so it is written again, and waits at the gate again.
+            wait_until(lambda: postgres.execute(_SESSION_AT_GATE) not in ([], [(session,)]))
+        keeper.execute(OPEN)
+        ((stored,),) = appended.result(PATIENCE)
+    assert (stored.id, stored.position, stored.version) == (event.id, 2, 2)
+    assert line.connections == 2
+    assert [kept.id for kept in far.read(Query(types="slow"))] == [event.id]
+    assert far.check() == []
+
+
+def test_a_commit_that_outlasts_the_deadline_is_unknown(
+    line: CutLine,
+    postgres: PostgresServer,
+    schema: str,
+    far: PostgresStore,
+    opened: Callable[..., PostgresStore],
+) -> None:
+    """Whoever does not live to see the commit end says so; it may be kept yet, and then once."""
+    hasty = opened(postgres.url(port=line.port, schema=schema), deadline=0.5)
+    event = Event("slow", **ABOUT)
+    with gate(postgres, schema, "commit") as keeper:
+        # No line is cut: no answer in time is as good as none.
+        with pytest.raises(OutcomeUnknown, match="same ids"):
+            hasty.append([event])
+        assert (far.head(), waiting_for_locks(postgres)) == (1, 1)
+        keeper.execute(OPEN)
+        assert far.append([event])[0].position == 2
+    assert (far.head(), far.check()) == (2, [])

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from tests.engines.postgres import PostgresServer
-from tidings.errors import NotAllowed, NotAStore, StoreTooNew, StoreUnavailable
+from tidings.errors import NotAllowed, NotAStore, StoreLocked, StoreTooNew, StoreUnavailable
 from tidings.event import Event
 from tidings.store.postgres import PostgresStore
+from tidings.store.postgres.schema import lock_key
 from tidings.store.query import Query
 from tidings.testing.elsewhere import PATIENCE
 
@@ -48,6 +50,18 @@ def test_ten_servers_start_at_once(
     assert (done.returncode, done.stderr) == (0, "")
     store = opened()
     assert (store.head(), store.check()) == (SERVERS, [])
+
+
+def test_who_makes_a_store_is_waited_for_as_for_any_lock(
+    postgres: PostgresServer, schema: str, opened: Callable[..., PostgresStore]
+) -> None:
+    """A process that does not come to an end of making it costs nobody more than the deadline."""
+    hasty = opened(deadline=0.3)
+    with psycopg.connect(postgres.url()) as maker:
+        maker.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(schema),))
+        with pytest.raises(StoreLocked, match=r"locked by others for 0\.3 s"):
+            hasty.append([Event("x")])
+    assert opened().append([Event("x")])[0].position == 1
 
 
 def test_a_newer_store_is_refused(

@@ -79,9 +79,8 @@ _DAY = 24 * 3600 * 1_000_000
 
 def event_row(event: Event) -> Row:
     """The event's record as JSON has it; the key in hexadecimal."""
-    row = list(event.record)
-    row[KEY] = row[KEY].hex()
-    return row
+    position, key, *values = event.record
+    return [position, key.hex(), *values]
 
 
 def event_of_row(row: Row) -> Event:
@@ -113,7 +112,8 @@ def restored_event(row: object, max_payload: int) -> Event:
 
 def _sent_row(event: Event) -> Row:
     """As `event_row`, and whether the producer named the time: it then counts for duplicates."""
-    return [*event_row(event), event.timestamp_given]
+    position, key, *values = event.record
+    return [position, key.hex(), *values, event.timestamp_given]
 
 
 def _sent_event(row: object, max_payload: int) -> Event:

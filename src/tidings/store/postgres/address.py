@@ -71,7 +71,7 @@ class Address(namedtuple("Address", "url parameters schema durability pool")):
             InvalidSetting: libpq does not understand it, or one of our options makes no sense; the
                 error does not show the URL, which may hold a password.
         """
-        place, _, query = url.partition("?")
+        place, query = _split(url)
         own: dict[str, str] = {}
         theirs = []
         for option in filter(None, query.split("&")):
@@ -95,13 +95,23 @@ class Address(namedtuple("Address", "url parameters schema durability pool")):
 _OWN = ("schema", "durability", "pool")
 
 
+def _split(url: str) -> tuple[str, str]:
+    """What stands before and behind the question mark; a password may have one too, as in libpq."""
+    start = url.find("://") + len("://")
+    at, slash = url.find("@", start), url.find("/", start)
+    if at >= 0 and not 0 <= slash < at:
+        start = at
+    place, _, query = url[start:].partition("?")
+    return url[:start] + place, query
+
+
 def _parsed(url: str, *, told: bool) -> dict[str, str]:
     """What libpq reads in a URL.
 
     Args:
         url: without our own options.
-        told: whether an option that is wrong may be named: in what stands behind a question mark
-            that is part of a password, it would be the rest of that.
+        told: whether an option that is wrong may be named; not where it may be the rest of a
+            password with a slash in it.
     """
     try:
         found: dict[str, Any] = conninfo_to_dict(url)
@@ -118,7 +128,11 @@ def _parsed(url: str, *, told: bool) -> dict[str, str]:
     given = {name: str(value) for name, value in found.items()}
     for port in filter(None, given.get("port", "").split(",")):
         if not port.isdecimal() or not 1 <= int(port[:9]) <= _LAST_PORT:
-            raise InvalidSetting(f"port {shorten(port)} in a PostgreSQL URL must be 1 to 65535")
+            # Not shown: where a password has a slash, it is its beginning that is read as one.
+            raise InvalidSetting(
+                f"a port in a PostgreSQL URL must be 1 to {_LAST_PORT}; a / in a password is "
+                f"written %2F"
+            )
     return given
 
 

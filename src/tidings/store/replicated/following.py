@@ -76,6 +76,7 @@ class Follower:
         self._of_no_use: str | None = None
         self._suspicious = False
         self._busy_since: float | None = None
+        self._hopeless = False
 
     # What callers ask -----------------------------------------------------------------------------
 
@@ -212,8 +213,16 @@ class Follower:
 
     def _await_current(self, deadline: float | None) -> None:
         self._ensure_thread()
-        if not self._current:
+        if self._current:
+            return
+        if self._hopeless and deadline is not None:
+            # A job that emits again and again must not wait each time for a log that is away.
+            raise self._why_not()
+        try:
             self._await(lambda: self._current, deadline)
+        except StoreUnavailable:
+            self._hopeless = True
+            raise
 
     def _await(self, is_so: Any, deadline: float | None) -> None:
         """Wait for something the thread brings about; the lock is held."""
@@ -238,6 +247,10 @@ class Follower:
     def _why_not(self) -> TidingsError:
         if self._trouble is not None:
             return _again(self._trouble)
+        if not self._attached:
+            return StoreUnavailable(
+                f"{self._log.url} has not answered in time; is it reachable from this machine?"
+            )
         return StoreUnavailable(
             f"this machine's replica of {self._log.url} is still catching up (it is at entry "
             f"{self._seen} of {self._goal}); try again when it has"
@@ -325,6 +338,7 @@ class Follower:
             self._trouble = None
             if self._attached:
                 self._current = self._current or self._seen >= self._goal
+                self._hopeless = self._hopeless and not self._current
             for id, results in outcomes.items():
                 if id in self._pending:
                     self._outcomes.setdefault(id, results)  # how it ended the first time counts

@@ -219,7 +219,7 @@ class ReplicatedStore(Store):
     # The ledger -----------------------------------------------------------------------------------
 
     def get(self, key: str) -> LedgerRecord | None:
-        return self._reading(lambda replica: replica.get(key))
+        return self._reading(lambda replica: replica.get(key), self._deadline)
 
     def put(self, key: str, value: Any, expected: int | None = None) -> int:
         self._ensure_open()
@@ -233,7 +233,7 @@ class ReplicatedStore(Store):
         return bool(self._run_one(command, self._deadline))
 
     def keys(self, prefix: str = "") -> list[str]:
-        return self._reading(lambda replica: replica.keys(prefix))
+        return self._reading(lambda replica: replica.keys(prefix), self._deadline)
 
     # Its end --------------------------------------------------------------------------------------
 
@@ -258,13 +258,19 @@ class ReplicatedStore(Store):
             raise result
         return result
 
-    def _follower_replica(self) -> Replica:
+    def _follower_replica(self, deadline: float | None = None) -> Replica:
         self._ensure_open()
-        return self._follower.replica(None)
+        return self._follower.replica(deadline)
 
-    def _reading(self, ask: Callable[[Replica], T]) -> T:
-        """What the replica says; once more where it had to be made or opened anew."""
-        replica = self._follower_replica()
+    def _reading(self, ask: Callable[[Replica], T], deadline: float | None = None) -> T:
+        """What the replica says; once more where it had to be made or opened anew.
+
+        Args:
+            ask: what to ask it.
+            deadline: the longest to wait for it (seconds), where an emit may wait for the answer;
+                none waits for as long as it comes nearer to the log.
+        """
+        replica = self._follower_replica(deadline)
         try:
             return ask(replica)
         except (StoreDamaged, NotAStore):
@@ -274,7 +280,7 @@ class ReplicatedStore(Store):
             if replica.is_in_place():
                 raise
             self._follower.replaced(replica)
-        return ask(self._follower_replica())
+        return ask(self._follower_replica(deadline))
 
 
 def _sayable(batch: Batch) -> Batch | TidingsError:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.replicated.memory_log import MemoryLog, Shelf
 from tidings.bus import Bus
-from tidings.errors import StoreUnavailable
+from tidings.errors import OutcomeUnknown, StoreUnavailable
 from tidings.event import Event
+from tidings.store.query import Query
 from tidings.store.replicated import ReplicatedStore
 from tidings.testing.elsewhere import PATIENCE
 
@@ -54,3 +55,31 @@ def test_an_emit_is_spooled_after_one_deadline(tmp_path: Path) -> None:
     with Bus(ReplicatedStore(log, deadline=0.5)) as bus:
         assert bus.emit("x").position is None
         assert bus.emit("y").position is None
+
+
+def test_a_line_that_breaks_later_is_waited_for_once(tmp_path: Path) -> None:
+    """A log that goes away while the store is open costs one emit its deadline, and others none."""
+    log = _Lost(Shelf(), str(tmp_path / "replica"))
+    with ReplicatedStore(log, deadline=1.0) as store:
+        store.append([Event("x")])
+        log.lose()
+        with pytest.raises(OutcomeUnknown):
+            store.append([Event("y")])
+        with pytest.raises(StoreUnavailable, match="a moment ago"):
+            store.append([Event("z")])
+        assert [event.type for event in store.read(Query())] == ["x"]
+
+
+class _Lost(MemoryLog):
+    """A log whose answers get lost: what is published goes nowhere, and takes its time."""
+
+    _is_lost = False
+
+    def lose(self) -> None:
+        """Begin to lose them."""
+        self._is_lost = True
+
+    def publish(self, entries: Any, deadline: float) -> None:
+        """Publish, or lose what was to be published."""
+        if not self._is_lost:
+            super().publish(entries, deadline)

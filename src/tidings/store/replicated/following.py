@@ -22,6 +22,7 @@ from tidings.errors import (
     StoreUnavailable,
     TidingsError,
 )
+from tidings.store.replicated.absence import Absence, again, unforeseen
 from tidings.store.replicated.attaching import ENGINE_PATIENCE, Attaching, LogContradicts
 from tidings.store.replicated.command import entries_of
 from tidings.store.replicated.log import LogTrimmed
@@ -77,6 +78,7 @@ class Follower:
         self._suspicious = False
         self._busy_since: float | None = None
         self._hopeless = False
+        self._absence = Absence(self._log.url, self._deadline)
 
     # What callers ask -----------------------------------------------------------------------------
 
@@ -97,12 +99,14 @@ class Follower:
     def ensure_near(self, deadline: float) -> None:
         """Refuse to be asked for an outcome where the replica could not tell it in time.
 
-        A follower that always finds more to do may be far behind, or just busy: the log knows.
+        Nor is a log asked that did not answer a moment ago. A follower that always finds more to do
+        may be far behind, or just busy: the log knows.
 
         Args:
             deadline: the longest to wait (seconds).
         """
         self.replica(deadline)
+        self._absence.ensure_over()
         busy_since = self._busy_since
         if busy_since is not None and time.monotonic() - busy_since > deadline / 4:
             until = time.monotonic() + deadline
@@ -139,7 +143,8 @@ class Follower:
             StoreUnavailable: it was not published.
             OutcomeUnknown: it was, or may have been, and its outcome did not come in time.
         """
-        until = time.monotonic() + deadline
+        begun = time.monotonic()
+        until = begun + deadline
         with self._moved:
             self._pending[command.id] = command
         try:
@@ -149,6 +154,9 @@ class Follower:
                 # It may be in the log all the same, and then it comes soon.
                 until = min(until, time.monotonic() + publish_within)
             return self._outcome(command, until)
+        except (StoreUnavailable, OutcomeUnknown):
+            self._absence.note(time.monotonic() - begun)
+            raise
         finally:
             with self._moved:
                 self._pending.pop(command.id, None)
@@ -246,7 +254,7 @@ class Follower:
 
     def _why_not(self) -> TidingsError:
         if self._trouble is not None:
-            return _again(self._trouble)
+            return again(self._trouble)
         if not self._attached:
             return StoreUnavailable(
                 f"{self._log.url} has not answered in time; is it reachable from this machine?"
@@ -275,7 +283,7 @@ class Follower:
                 self._rest(error, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001 - callers must be told whatever it is
-                self._rest(_unforeseen(self._log.url, error), pause)
+                self._rest(unforeseen(self._log.url, error), pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _go_on(self) -> None:
@@ -336,6 +344,8 @@ class Follower:
             was = self._seen, self._current, self._trouble
             self._seen = max(self._seen, sequence)
             self._trouble = None
+            if sequence > was[0]:
+                self._absence.end()
             if self._attached:
                 self._current = self._current or self._seen >= self._goal
                 self._hopeless = self._hopeless and not self._current
@@ -395,17 +405,6 @@ class Follower:
             self._trouble = trouble
             self._moved.notify_all()
             return trouble
-
-
-def _again(error: TidingsError) -> TidingsError:
-    """The same error for one more caller: raised twice, one would carry the other's traceback."""
-    return type(error)(*error.args) if type(error).__init__ is Exception.__init__ else error
-
-
-def _unforeseen(url: str, error: Exception) -> StoreUnavailable:
-    trouble = StoreUnavailable(f"{url} cannot be followed: {type(error).__name__}: {error}")
-    trouble.__cause__ = error
-    return trouble
 
 
 _followers: weakref.WeakSet[Follower] = weakref.WeakSet()

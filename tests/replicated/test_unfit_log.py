@@ -16,6 +16,7 @@ import pytest
 from tests.replicated.machines import Machines, ids
 from tidings.errors import OutcomeUnknown, StoreTooNew, StoreUnavailable
 from tidings.event import Event
+from tidings.store.base import Batch
 from tidings.store.query import Query
 from tidings.store.replicated import command, following
 from tidings.store.replicated.attaching import ENGINE_PATIENCE, LogContradicts
@@ -339,10 +340,13 @@ def test_an_entry_of_a_newer_tidings(machines: Machines, monkeypatch: pytest.Mon
     ((_, data),) = entries_of(newer, 1 << 20)
     written = data.replace(b"tidings-log 1 ", b"tidings-log 2 ")
     machines.shelf.add(written)
-    with bounded(), pytest.raises(OutcomeUnknown):
-        store.append([Event("x", id="2")])
+    later = Command(APPEND, {"at": 1, "batches": [Batch([Event("x", id="2")])]})
+    machines.shelf.add(entries_of(later, 1 << 20)[0][1])
     with bounded(), pytest.raises(StoreTooNew, match="entry 2 of memory-log: has a form"):
         until_refused(store.catch_up, StoreTooNew)
+    with bounded(), pytest.raises(StoreTooNew):
+        store.append([Event("x", id="3")])
+    assert machines.shelf.head == 3  # and nothing was published
     assert ids(store) == ["1"]
     assert any("newer Tidings" in problem for problem in store.check())
     with machines.open("new", deadline=_SHORT) as fresh, pytest.raises(StoreTooNew):

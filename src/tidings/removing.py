@@ -7,6 +7,7 @@ store's own `prune` and `redact` leave none. What is removed is the store's matt
 
 from __future__ import annotations
 
+from tidings.store.ledger import OWN_PREFIX
 from tidings.timestamps import format_instant, now_instant
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["last_removal", "prune", "redact"]
 
-_MARK = "tidings/removed"
+_MARK = f"{OWN_PREFIX}removed"
 
 
 def prune(store: Store, through: int) -> int:

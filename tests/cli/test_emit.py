@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -156,20 +157,35 @@ class TestTrouble:
         assert [event.type for event in shell.events()] == ["full", "gone", "closed"]
 
     def test_gives_up_a_store_that_hangs(self, shell: Shell) -> None:
-        """A store that never answers holds up the job for a bounded time only."""
+        """A store that never answers holds up the job for a bounded time; the event then waits."""
         code = (
             "import os; from tidings.bus import Bus; from tidings.cli import main\n"
-            "Bus.emit = lambda *_, **__: os.read(os.pipe()[0], 1)  # as a dead file system does\n"
+            "Bus.publish = lambda *_, **__: os.read(os.pipe()[0], 1)  # a dead file system\n"
             "main()"
         )
-        for strict, expected in (((), 0), (("--strict",), 75)):
-            done = subprocess.run(
-                [sys.executable, "-c", code, "emit", "x", *strict],
+
+        def emit(*options: str) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(
+                [sys.executable, "-c", code, "emit", "x", *options],
                 env={**shell.environment, "TIDINGS_DEADLINE": "0"},
                 capture_output=True,
                 timeout=60,
                 check=False,
             )
+
+        done = emit("--strict")
+        assert done.returncode == 0
+        assert b"waits in" in done.stderr
+        assert [json.loads(done.stdout)["type"]] == [
+            event["type"] for event in shell.json("history")
+        ]
+        done = emit("--strict", "--aggregate", "a/b", "--expected-version", "0")
+        assert done.returncode == 75
+        assert b"kept nowhere: the store has not answered" in done.stderr
+        shutil.rmtree(shell.spool)
+        shell.spool.write_text("in the way")
+        for strict, expected in (((), 0), (("--strict",), 75)):
+            done = emit(*strict)
             assert done.returncode == expected
             assert b"kept nowhere: the store has not answered" in done.stderr
 

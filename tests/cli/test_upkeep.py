@@ -180,3 +180,15 @@ class TestDoctor:
         before = {path.name for path in filled.home.iterdir()}
         filled("doctor")
         assert {path.name for path in filled.home.iterdir()} == before
+
+
+def test_looking_at_another_store_moves_nothing_into_it(filled: Shell, tmp_path: Path) -> None:
+    """What waits in the spool stays out of a backup that is looked at, and comes into the store."""
+    path = tmp_path / "backup.db"
+    assert filled("backup", str(path)).returncode == 0
+    dead = f"sqlite:///{tmp_path}"  # a directory is no store
+    assert b"waits in" in filled("emit", "late", TIDINGS_URL=dead).stderr
+    url = f"sqlite:///{path}"
+    for arguments in (["latest"], ["history"], ["tail"], ["export", "-"]):
+        assert b'"late"' not in filled(*arguments, "--url", url).stdout
+    assert filled.json("latest")[0]["type"] == "late"

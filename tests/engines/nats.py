@@ -20,6 +20,7 @@ from threading import Event as Flag
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from tests.engines.leash import Leash
 from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class NatsServer:
         self._given = ports
         self.port, self._monitor = ports or free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
+        self._leash: Leash | None = None
 
     @property
     def url(self) -> str:
@@ -136,7 +138,7 @@ class NatsServer:
 
     def __getstate__(self) -> dict[str, Any]:
         # Other processes may ask it, but not end it.
-        return {**self.__dict__, "process": None}
+        return {**self.__dict__, "process": None, "_leash": None}
 
     def __enter__(self) -> Self:
         for _ in range(_ATTEMPTS):
@@ -172,6 +174,7 @@ class NatsServer:
             self.process = subprocess.Popen(
                 [_binary(), "-c", config], stdout=said, stderr=said, stdin=subprocess.DEVNULL
             )
+        self._leash = Leash(self.process.pid, signal.SIGKILL, self.directory)
         if wait:
             self.wait_until_well()
 
@@ -218,6 +221,8 @@ class NatsServer:
     def _end(self, how: signal.Signals) -> None:
         if self.process is None:
             return
+        assert self._leash is not None
+        self._leash.let_go()
         self.process.send_signal(how)
         self.process.wait(PATIENCE)
         self.process = None

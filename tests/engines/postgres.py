@@ -21,6 +21,7 @@ import psutil  # type: ignore[import-untyped]  # comes with the wheel of Postgre
 import psycopg
 import pytest
 
+from tests.engines.leash import Leash
 from tests.server.conftest import free_port
 from tidings.testing.elsewhere import PATIENCE
 
@@ -81,6 +82,7 @@ class PostgresServer:
             **(settings or {}),
         }
         self._postmaster: subprocess.Popen[str] | None = None
+        self._leash: Leash
         self._as_user: dict[str, Any] = {"cwd": directory, "start_new_session": True}
         if os.geteuid() == 0:
             self._as_user |= {"user": _UNPRIVILEGED, "group": _group(), "extra_groups": ()}
@@ -109,11 +111,13 @@ class PostgresServer:
                 text=True,
                 **self._as_user,
             )
+        self._leash = Leash(self._postmaster.pid, signal.SIGQUIT, self.directory)
         self._await_service()
 
     def stop(self) -> None:
         """Ask it to end; it breaks off what its clients do."""
         if self._postmaster is not None:
+            self._leash.let_go()
             self._postmaster.send_signal(signal.SIGINT)
             self._postmaster.wait(PATIENCE)
             self._postmaster = None
@@ -122,6 +126,7 @@ class PostgresServer:
         """End the whole of it at once, as a machine does that dies."""
         if self._postmaster is None:
             return
+        self._leash.let_go()
         parts = psutil.Process(self._postmaster.pid).children(recursive=True)
         self._postmaster.kill()
         for part in parts:

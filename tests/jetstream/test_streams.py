@@ -252,6 +252,25 @@ class TestTLS:
                 with pytest.raises(StoreUnavailable, match="does not answer"):
                     opened(url).head(PATIENCE)
 
+    def test_never_in_the_clear(
+        self, opened: Callable[[str], JetStreamLog], tmp_path: Path
+    ) -> None:
+        """A server without TLS is sent nothing where the URL wants TLS, not even the password."""
+        with NatsServer(tmp_path / "nats", more="debug: true, trace: true") as server:
+            for options in ("", f"?ca={_authorities()}"):
+                scheme = "nats" if options else "tls"
+                log = opened(f"{scheme}://ann:s3cr3t@127.0.0.1:{server.port}/lab{options}")
+                with pytest.raises(StoreUnavailable, match="speaks no TLS") as raised:
+                    log.head(1.0)
+                assert "s3cr3t" not in str(raised.value)
+
+
+def _authorities() -> str:
+    """A file of certificates that this machine trusts."""
+    import certifi
+
+    return certifi.where()
+
 
 def _read_on(log: JetStreamLog, after: int = 0) -> None:
     assert log.wait(after, PATIENCE)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.engines.postgres import PostgresServer
+    from tidings.store.postgres import PostgresStore
 
-__all__ = ["OPEN", "end_who_waits_for", "gate", "wait_until", "waiting_for_locks"]
+__all__ = ["OPEN", "end_who_waits_for", "gate", "hurry", "wait_until", "waiting_for_locks"]
 
 _GATE = 4711
 """The number of a lock of these tests' own."""
@@ -46,7 +47,8 @@ def gate(
     """
     postgres.execute(
         f"CREATE FUNCTION {schema}.wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS "
-        f"'BEGIN PERFORM pg_advisory_xact_lock_shared({_GATE}); RETURN NEW; END'"
+        "$$BEGIN SET LOCAL lock_timeout = 0; "
+        f"PERFORM pg_advisory_xact_lock_shared({_GATE}); RETURN NEW; END$$"
     )
     postgres.execute(
         f"{_TRIGGERS[moment].format(schema)} FOR EACH ROW "
@@ -55,6 +57,12 @@ def gate(
     with psycopg.connect(postgres.url(), autocommit=True) as keeper:
         keeper.execute("SELECT pg_advisory_lock(%s)", (_GATE,))
         yield keeper
+
+
+def hurry(store: PostgresStore, seconds: float = 0.3) -> None:
+    """Let a store wait no longer than this from now on; that it connects may take its time."""
+    store.head()
+    store._connections.deadline = seconds
 
 
 def waiting_for_locks(postgres: PostgresServer) -> int:

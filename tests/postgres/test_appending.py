@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engines.postgres import PostgresServer
-from tests.postgres.sessions import OPEN, gate, wait_until, waiting_for_locks
+from tests.postgres.sessions import OPEN, gate, hurry, wait_until, waiting_for_locks
 from tidings.errors import StoreLocked
 from tidings.event import Event
 from tidings.store.base import Batch, Put
@@ -61,13 +61,15 @@ def test_a_lock_is_waited_for_no_longer_than_the_deadline(
 ) -> None:
     """Who meets a writer that does not come to an end is told so, and appends when it has ended."""
     store.head()
-    hasty = opened(deadline=0.3)
+    hasty = opened()
+    hurry(hasty, 1.0)
     with gate(postgres, schema) as keeper, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(store.append, [Event("slow")])
         wait_until(lambda: waiting_for_locks(postgres) == 1)
         for write in (lambda: hasty.append([Event("x")]), lambda: hasty.put("k", 1)):
-            with pytest.raises(StoreLocked, match=r"locked by others for 0\.3 s"):
+            with pytest.raises(StoreLocked, match="locked by others for 1 s"):
                 write()
+        hasty._connections.deadline = PATIENCE
         assert hasty.head() == 0
         keeper.execute(OPEN)
         assert place(slow) == 1
@@ -78,11 +80,13 @@ def test_threads_of_one_process_wait_no_longer_either(
     opened: Callable[..., PostgresStore],
 ) -> None:
     """The one connection that writes is waited for as the lock is."""
-    hasty = opened(deadline=0.3)
+    hasty = opened()
+    hurry(hasty)
     with hasty._connections.transaction(), ThreadPoolExecutor(1) as pool:
         writing = pool.submit(hasty.append, [Event("x")])
         with pytest.raises(StoreLocked, match=r"other threads of this process wrote for 0\.3 s"):
             writing.result(PATIENCE)
+    hasty._connections.deadline = PATIENCE
     assert hasty.append([Event("x")])[0].position == 1
 
 

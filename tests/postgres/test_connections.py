@@ -12,10 +12,11 @@ import pytest
 
 from tests.engines.postgres import PostgresServer, running_postgres
 from tests.postgres.cut_line import CutLine
+from tests.postgres.sessions import hurry, wait_until
 from tests.server.conftest import free_port
 from tidings.errors import OutcomeUnknown, StoreClosed, StoreLocked, StoreUnavailable
 from tidings.event import Event
-from tidings.store.postgres import PostgresStore, dialing
+from tidings.store.postgres import PostgresStore
 from tidings.store.query import Query
 from tidings.testing.elsewhere import PATIENCE
 
@@ -98,8 +99,9 @@ def test_a_server_that_is_down_is_told(
     mortal: PostgresServer, opened: Callable[..., PostgresStore]
 ) -> None:
     """Without a server each call says so within its deadline; with it, the same store goes on."""
-    store = opened(mortal.url(schema="is_down"), deadline=0.5)
+    store = opened(mortal.url(schema="is_down"))
     store.append([Event("x")])
+    hurry(store, 0.5)
     mortal.stop()
     try:
         calls: list[Callable[[], object]] = [
@@ -116,6 +118,7 @@ def test_a_server_that_is_down_is_told(
         mortal.start()
     patient = opened(mortal.url(schema="is_down"))
     assert patient.append([Event("y")])[0].position == 2
+    store._connections.deadline = PATIENCE
     assert store.head() == 2
 
 
@@ -169,8 +172,8 @@ def test_a_silent_network_is_given_up(
 ) -> None:
     """When nothing comes back any more, open sessions and new ones are given up in time."""
     store.append([Event("x")])
-    far = opened(postgres.url(port=line.port, schema=schema), deadline=0.4)
-    assert far.head() == 1
+    far = opened(postgres.url(port=line.port, schema=schema))
+    hurry(far)
     line.silent = True
     for call in (lambda: far.append([Event("y")]), lambda: far.put("k", 1)):
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
@@ -179,6 +182,7 @@ def test_a_silent_network_is_given_up(
         opened(postgres.url(port=line.port, schema=schema), deadline=0.4).head()
     line.silent = False
     assert opened(postgres.url(port=line.port, schema=schema)).append([Event("y")])[0].position == 2
+    far._connections.deadline = PATIENCE
     assert far.head() == 2
 
 
@@ -206,7 +210,7 @@ def test_when_no_host_serves_each_is_told(line: CutLine) -> None:
     dead = free_port()
     hosts = f"127.0.0.1:{dead},127.0.0.1:{line.port}"
     with (
-        PostgresStore.from_url(f"postgresql://postgres@{hosts}/postgres", deadline=0.3) as store,
+        PostgresStore.from_url(f"postgresql://postgres@{hosts}/postgres", deadline=1.0) as store,
         pytest.raises(StoreUnavailable, match=f"{dead}: .*refused.*; 127.0.0.1:{line.port}: "),
     ):
         store.head()
@@ -227,9 +231,11 @@ def test_readers_share_a_few_connections(
         schema,
     )
     assert sessions <= 3
-    hasty = opened(pool="1", deadline=0.2)
+    hasty = opened(pool="1")
+    hurry(hasty)
     with hasty._connections.reading(), pytest.raises(StoreLocked, match="all 1 connections"):
         hasty.head()
+    hasty._connections.deadline = PATIENCE
     assert hasty.head() == 1
 
 
@@ -256,6 +262,31 @@ def test_strangers_in_a_transaction_hold_nobody_up(
             stranger.rollback()
 
 
+def test_what_strangers_keep_of_the_head_costs_nothing(
+    postgres: PostgresServer, store: PostgresStore, schema: str
+) -> None:
+    """A transaction that stays open keeps thousands of old versions, and none is looked at."""
+    store.append([Event("x")])
+    sql = store._connections.sql
+    with psycopg.connect(postgres.url()) as stranger:
+        stranger.execute("CREATE TABLE strange (n int)")
+        postgres.execute(
+            "DO $$BEGIN FOR n IN 1..3000 LOOP "  # noqa: S608 - a name of ours
+            f"UPDATE {schema}.head SET revision = revision + 1; COMMIT; END LOOP; END$$"
+        )
+        explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
+        with store._connections.transaction() as line:
+            plans = [
+                postgres.execute(explain + sql["head"]),
+                line.execute(explain + sql["head_and_mark"]).fetchall(),
+                line.execute(explain + sql["move_head"], (1, 0, 3001, 7)).fetchall(),
+            ]
+        stranger.rollback()
+    looked_at = [plan[0][0][0]["Plan"]["Shared Hit Blocks"] for plan in plans]
+    assert max(looked_at) <= 10
+    assert store.put("k", 1) == 3002
+
+
 def test_closing_ends_who_waits_for_a_connection(opened: Callable[..., PostgresStore]) -> None:
     """A reader that waits for its turn is told when the store is closed."""
     store = opened(pool="1")
@@ -267,11 +298,10 @@ def test_closing_ends_who_waits_for_a_connection(opened: Callable[..., PostgresS
             waiting.result(PATIENCE)
 
 
-def test_closing_waits_for_no_long_transaction(
-    postgres: PostgresServer, opened: Callable[..., PostgresStore]
-) -> None:
+def test_closing_waits_for_no_long_transaction(opened: Callable[..., PostgresStore]) -> None:
     """A store is closed while it prunes, say; that goes on, and its connection is closed then."""
-    store = opened(deadline=0.2)
+    store = opened()
+    hurry(store)
     with store._connections.transaction() as line:
         closing = Thread(target=store.close)
         closing.start()
@@ -291,7 +321,7 @@ def test_without_threads_it_connects_all_the_same(
     def refuse(_: Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(dialing.Thread, "start", refuse)
+    monkeypatch.setattr(Thread, "start", refuse)
     assert store.append([Event("x")])[0].position == 1
     with pytest.raises(RuntimeError):
         store.wait(1, PATIENCE)
@@ -308,10 +338,16 @@ def test_a_standby_takes_over(opened: Callable[..., PostgresStore]) -> None:
     ):
         primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
         primary.execute("SELECT pg_reload_conf()")
+        state = "SELECT sync_state FROM pg_stat_replication"
+        wait_until(lambda: primary.execute(state) == [("sync",)])
         hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
         store = opened(f"postgresql://postgres@{hosts}/postgres")
         store.append([Event("x", aggregate_type="a", aggregate_id="1")])
 
+        # What is acknowledged is on the disk of the standby, which shows it a little later.
+        ((written,),) = primary.execute("SELECT pg_current_wal_lsn()::text")
+        shown = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        wait_until(lambda: standby.execute(shown, written) == [(True,)])
         copy = opened(standby.url())
         assert copy.wait(0, PATIENCE) == 1
         assert types_of(copy) == ["x"]

@@ -85,11 +85,12 @@ with store._connections.reading() as line:
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 store.append([Event("parent")])
+store.close()
 """
 
 
 def test_a_session_that_just_broke_does_no_harm(store: PostgresStore) -> None:
-    """A child lets go of what its parent has in hand, also of a connection that is none any more."""
+    """A child lets go of its parent's connections, also of one that is none any more."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BROKEN, store.url],
         capture_output=True,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engines.postgres import PostgresServer
 from tests.postgres.cut_line import CutLine
-from tests.postgres.sessions import OPEN, gate, wait_until, waiting_for_locks
+from tests.postgres.sessions import OPEN, gate, hurry, wait_until, waiting_for_locks
 from tidings.errors import OutcomeUnknown, RevisionConflict, VersionConflict
 from tidings.event import Event
 from tidings.store.base import Batch, Put
@@ -42,6 +42,24 @@ def far(
     return opened(postgres.url(port=line.port, schema=schema))
 
 
+@pytest.fixture
+def when_cut(
+    far: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], object]], None]:
+    """Has something done when the far store's line was cut, before it finds out what became."""
+    drop = far._connections.drop_writer
+
+    def has_done(something: Callable[[], object]) -> None:
+        def drop_and_do() -> None:
+            drop()
+            monkeypatch.setattr(far._connections, "drop_writer", drop)
+            something()
+
+        monkeypatch.setattr(far._connections, "drop_writer", drop_and_do)
+
+    return has_done
+
+
 @pytest.mark.parametrize("side", ["cut_before", "cut_after"])
 def test_an_append_is_kept_once(line: CutLine, far: PostgresStore, side: str) -> None:
     """Whichever side of the commit the line is cut at, the caller gets its events, kept once."""
@@ -69,14 +87,23 @@ def test_each_batch_keeps_its_result(line: CutLine, far: PostgresStore, side: st
     assert (far.head(), far.keys()) == (2, ["k"])
 
 
+_WAYS_TO_PUT: dict[str, Callable[[PostgresStore], object]] = {
+    "alone": lambda store: store.put("k", "mine", expected=0),
+    "in a batch": lambda store: store.append_all([Batch([], put=[Put("k", "mine", expected=0)])]),
+}
+
+
+@pytest.mark.parametrize("how", _WAYS_TO_PUT)
 @pytest.mark.parametrize("side", ["cut_before", "cut_after"])
-def test_a_ledger_write_is_done_once(line: CutLine, far: PostgresStore, side: str) -> None:
+def test_a_ledger_write_is_done_once(
+    line: CutLine, far: PostgresStore, side: str, how: str
+) -> None:
     """A compare-and-set says the truth about its own write, and is not refused because of it."""
     setattr(line, side, 1)
-    revision = far.put("k", "mine", expected=0)
+    assert _WAYS_TO_PUT[how](far) in (1, [[]])
     found = far.get("k")
     assert found is not None
-    assert (found.revision, found.value) == (revision, "mine")
+    assert (found.revision, found.value) == (1, "mine")
     with pytest.raises(RevisionConflict):
         far.put("k", "other", expected=0)
 
@@ -93,38 +120,75 @@ def test_a_removal_is_done_once(
 
 
 def test_what_others_wrote_meanwhile_does_not_hide_an_event(
-    line: CutLine, far: PostgresStore, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+    line: CutLine,
+    far: PostgresStore,
+    store: PostgresStore,
+    when_cut: Callable[[Callable[[], object]], None],
 ) -> None:
     """Events are known by their ids, so it does not matter that the store has moved on since."""
     line.cut_after = 1
-    drop = far._connections.drop_writer
-
-    def drop_and_let_others_write() -> None:
-        drop()
-        monkeypatch.setattr(far._connections, "drop_writer", drop)
-        store.append([Event("other")], put=[Put("k", 1)])
-
-    monkeypatch.setattr(far._connections, "drop_writer", drop_and_let_others_write)
+    when_cut(lambda: store.append([Event("other")], put=[Put("k", 1)]))
     (stored,) = far.append([Event("x")], put=[Put("mine", 1, expected=0)])
     assert [event.type for event in far.read(Query())] == ["first", "x", "other"]
     assert stored.position == 2
 
 
+@pytest.mark.parametrize("how", _WAYS_TO_PUT)
 def test_a_ledger_write_that_others_hide_is_unknown(
-    line: CutLine, far: PostgresStore, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+    line: CutLine,
+    far: PostgresStore,
+    store: PostgresStore,
+    when_cut: Callable[[Callable[[], object]], None],
+    how: str,
 ) -> None:
     """Where others wrote records since, nobody can tell any more, and that is what is said."""
     line.cut_after = 1
-    drop = far._connections.drop_writer
-
-    def drop_and_let_others_write() -> None:
-        drop()
-        monkeypatch.setattr(far._connections, "drop_writer", drop)
-        store.put("k", "other")
-
-    monkeypatch.setattr(far._connections, "drop_writer", drop_and_let_others_write)
+    when_cut(lambda: store.put("k", "other"))
     with pytest.raises(OutcomeUnknown, match="in the middle of a commit"):
-        far.put("k", "mine", expected=0)
+        _WAYS_TO_PUT[how](far)
+
+
+@pytest.mark.parametrize("what", ["pruned", "redacted"])
+def test_an_event_that_others_changed_is_unknown(
+    line: CutLine,
+    far: PostgresStore,
+    store: PostgresStore,
+    when_cut: Callable[[Callable[[], object]], None],
+    what: str,
+) -> None:
+    """Where it stood is nothing, or another checksum; that says neither yes nor no."""
+
+    def change() -> None:
+        store.append([Event("other")])
+        store.prune(2) if what == "pruned" else store.redact(Query(types="x"))
+
+    line.cut_after = 1
+    when_cut(change)
+    with pytest.raises(OutcomeUnknown, match="in the middle of a commit"):
+        far.append([Event("x", payload={"n": 1})], put=[Put("k", 1, expected=0)])
+
+
+def test_the_same_event_of_another_is_not_taken_for_ours(
+    line: CutLine,
+    far: PostgresStore,
+    store: PostgresStore,
+    when_cut: Callable[[Callable[[], object]], None],
+) -> None:
+    """An id that another writer kept meanwhile, where ours was to stand, proves nothing of ours."""
+    event = Event("x")
+    line.cut_before = 1
+    when_cut(lambda: store.append([event]))
+    with pytest.raises(OutcomeUnknown, match="same ids"):
+        far.append([event], put=[Put("k", 1, expected=0)])
+    assert far.get("k") is None
+    assert far.append([event], put=[Put("k", 1, expected=0)])[0].position == 2
+
+
+def test_who_finds_out_may_be_cut_off_too(line: CutLine, far: PostgresStore) -> None:
+    """The question is asked again, on one more connection."""
+    line.cut_after = 2
+    assert far.append([Event("x")])[0].position == 2
+    assert (line.cut_after, line.connections, far.head()) == (0, 3, 2)
 
 
 def test_what_cannot_be_found_out_is_unknown(
@@ -136,8 +200,8 @@ def test_what_cannot_be_found_out_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the server out of reach the outcome is unknown; the same ids sent again do no harm."""
-    hasty = opened(postgres.url(port=line.port, schema=schema), deadline=0.5)
-    hasty.head()
+    hasty = opened(postgres.url(port=line.port, schema=schema))
+    hurry(hasty, 1.0)
     line.cut_after = 1
     drop = hasty._connections.drop_writer
 
@@ -184,7 +248,9 @@ def test_a_commit_whose_client_is_gone_is_waited_for(
             # It was not kept, so it is written again, and waits at the gate again.
             wait_until(lambda: postgres.execute(_SESSION_AT_GATE) not in ([], [(session,)]))
         keeper.execute(OPEN)
-        ((stored,),) = appended.result(PATIENCE)
+        (result,) = appended.result(PATIENCE)
+    assert isinstance(result, list)
+    (stored,) = result
     assert (stored.id, stored.position, stored.version) == (event.id, 2, 2)
     assert line.connections == 2
     assert [kept.id for kept in far.read(Query(types="slow"))] == [event.id]
@@ -199,7 +265,8 @@ def test_a_commit_that_outlasts_the_deadline_is_unknown(
     opened: Callable[..., PostgresStore],
 ) -> None:
     """Whoever does not live to see the commit end says so; it may be kept yet, and then once."""
-    hasty = opened(postgres.url(port=line.port, schema=schema), deadline=0.5)
+    hasty = opened(postgres.url(port=line.port, schema=schema))
+    hurry(hasty, 1.0)
     event = Event("slow", **ABOUT)
     with gate(postgres, schema, "commit") as keeper:
         # No line is cut: no answer in time is as good as none.

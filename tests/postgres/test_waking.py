@@ -12,6 +12,7 @@ import pytest
 
 from tests.engines.postgres import PostgresServer
 from tests.postgres.cut_line import CutLine
+from tests.postgres.sessions import hurry
 from tidings.errors import StoreClosed, StoreUnavailable
 from tidings.event import Event
 from tidings.store.postgres import PostgresStore
@@ -136,8 +137,9 @@ def test_a_wait_goes_on_while_the_server_is_away(
     """A wait that has begun ends when the server is back and there is something new."""
     line = CutLine(postgres.port)
     store.append([Event("x")])
-    far = opened(postgres.url(port=line.port, schema=schema), deadline=0.3)
+    far = opened(postgres.url(port=line.port, schema=schema))
     assert far.wait(0, PATIENCE) == 1
+    hurry(far)
     with ThreadPoolExecutor(1) as pool:
         wait = pool.submit(far.wait, 1, PATIENCE)
         line.refusing = True

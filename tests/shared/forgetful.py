@@ -13,23 +13,22 @@ from __future__ import annotations
 import errno
 import io
 import os
-import random
-from threading import Event, Semaphore, Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tests.shared.turns import Killed
 from tidings.store.shared.files import Files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import random
+    from collections.abc import Iterable
+    from threading import Event, Thread
 
-__all__ = ["Client", "Killed", "Server", "Turns"]
+    from tests.shared.turns import Turns
+
+__all__ = ["MINUTE", "Client", "Server"]
 
 MINUTE = 60.0
 _RTT = 0.0005
-
-
-class Killed(BaseException):
-    """The client's process is no more: it does nothing, not even tidy up."""
 
 
 class Plain:
@@ -54,70 +53,6 @@ class Server:
         self.root = Folder()
         self.time = 1_000_000.0
         self.inodes = 0
-
-
-class Turns:
-    """Lets one client do one call at a time, and none where all sleep but the clock.
-
-    Args:
-        server: whose clock it turns.
-        chance: where the order comes from.
-    """
-
-    def __init__(self, server: Server, chance: random.Random) -> None:
-        self._server = server
-        self._chance = chance
-        self._asleep: dict[Thread, tuple[float, Semaphore]] = {}
-        self._back = Semaphore(0)
-        self._threads: list[Thread] = []
-        self.failures: list[BaseException] = []
-
-    def add(self, body: Callable[[], None]) -> None:
-        """A client's work, to be done in turns."""
-
-        def run() -> None:
-            turn.acquire()
-            try:
-                body()
-            except Killed:
-                pass
-            except BaseException as error:  # noqa: BLE001 - the test judges
-                self.failures.append(error)
-            finally:
-                self._back.release()
-
-        turn = Semaphore(0)
-        thread = Thread(target=run)
-        self._asleep[thread] = (self._server.time, turn)
-        self._threads.append(thread)
-
-    def run(self) -> None:
-        """Let all come to their end."""
-        for thread in self._threads:
-            thread.start()
-        while self._asleep and not self.failures:
-            awake = [
-                each for each, (until, _) in self._asleep.items() if until <= self._server.time
-            ]
-            if not awake:
-                self._server.time = min(until for until, _ in self._asleep.values())
-                continue
-            _, turn = self._asleep.pop(self._chance.choice(awake))
-            turn.release()
-            self._back.acquire()
-        for _, turn in self._asleep.values():
-            turn.release()
-
-    def sleep(self, thread: Thread, seconds: float) -> None:
-        """Called by a client: let others go on meanwhile."""
-        if self.failures:
-            raise Killed
-        turn = Semaphore(0)
-        self._asleep[thread] = (self._server.time + seconds, turn)
-        self._back.release()
-        turn.acquire()
-        if self.failures:
-            raise Killed
 
 
 class Client(Files):

@@ -1,13 +1,12 @@
-"""A shared log where things go wrong: strange files, full disks, rights, dead holders, pauses."""
+"""A shared log where things go wrong: strange files, full disks, rights, lost answers."""
 
 from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 
@@ -21,14 +20,12 @@ from tidings.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from tidings.store.replicated.log import LogTrimmed
 from tidings.store.shared import SharedLog, open_shared
 from tidings.store.shared.files import Files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-ROOT = Path(__file__).parents[2]
+    from typing import BinaryIO
 
 
 class Failing(Files):
@@ -39,6 +36,7 @@ class Failing(Files):
         self.failing = ""
         self.code = 0
         self.done_first = False
+        self.closed = ""
 
     def _fail(self, name: str, path: str) -> None:
         if self.failing == name:
@@ -49,6 +47,12 @@ class Failing(Files):
         """As `Files.write`."""
         self._fail("write", path)
         return super().write(path, parts, mode)
+
+    def opened(self, path: str) -> BinaryIO:
+        """As `Files.opened`."""
+        if self.closed and path.endswith(self.closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return super().opened(path)
 
     def link(self, path: str, name: str) -> None:
         """As `Files.link`."""
@@ -97,11 +101,18 @@ def data_of(log: SharedLog, last: bytes) -> list[bytes]:
     return [entry.data for entry in read_until(log, last)]
 
 
+SAID = [b"{", b"[]", b'{"log": "another"}', b"\xff"]
+"""Headers that are whole, and no headers."""
+
 # What stands there --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello\n", b"tidings entries 001 0000000010 00000000\n{", b"\0" * 100]
+    "content",
+    [
+        *(b"", b"hello\n", b"tidings entries 001 0000000010 00000000\n{", b"\0" * 100),
+        *(b"tidings entries 001 %010d %08x\n%b" % (len(said), crc32(said), said) for said in SAID),
+    ],
 )
 def test_strange_files_are_put_aside(log: SharedLog, directory: Path, content: bytes) -> None:
     """A file that holds no entries goes to rejected/ with a reason, and hinders nobody."""
@@ -141,6 +152,9 @@ def test_what_a_newer_tidings_wrote_waits(log: SharedLog, directory: Path) -> No
     publish_all(log, b"second")
     assert data_of(log, b"second") == [b"first", b"second"]
     assert newer.exists()
+    (told,) = log.check()
+    assert "1 files" in told
+    assert "newer Tidings" in told
 
 
 def test_a_damaged_segment_is_found(log: SharedLog, directory: Path) -> None:
@@ -153,6 +167,48 @@ def test_a_damaged_segment_is_found(log: SharedLog, directory: Path) -> None:
     with pytest.raises(StoreDamaged, match="segment 0 is damaged"):
         log.read(0)
     assert [str(segment) in problem for problem in log.check()] == [True]
+
+
+def test_what_waits_and_cannot_be_read_is_told(
+    log: SharedLog, directory: Path, files: Failing
+) -> None:
+    """A file in new/ that this user may not read hinders nobody, and check tells of it."""
+    (directory / "new" / "0-secret").write_bytes(b"")
+    files.closed = "0-secret"
+    publish_all(log, b"second")
+    assert data_of(log, b"second") == [b"first", b"second"]
+    (told,) = log.check()
+    assert "1 files" in told
+    assert "cannot be read here" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"tidings segment 002 0000000002 00000000\n{}", StoreTooNew),
+        (b"tidings segment 001 0000000002 00000000\n{}", StoreDamaged),
+        (b"", StoreDamaged),
+    ],
+    ids=["newer", "damaged", "empty"],
+)
+@pytest.mark.usefixtures("log")
+def test_a_segment_that_cannot_be_read_is_told_to_all(
+    directory: Path, line: bytes, error: type[Exception]
+) -> None:
+    """Who reads, asks for the head or checks is told which; mended, all goes on."""
+    (segment,) = (directory / "segments" / "0000000").iterdir()
+    whole = segment.read_bytes()
+    segment.chmod(0o600)
+    segment.write_bytes(line)
+    other = SharedLog(str(directory), "")
+    publish_all(other, b"second")
+    for ask in (lambda: other.read(0), lambda: other.read(1 << 20), lambda: other.head(1.0)):
+        with pytest.raises(error, match=segment.name):
+            ask()
+    assert [str(segment) in problem for problem in other.check()] == [True]
+    segment.write_bytes(whole)
+    assert data_of(other, b"second") == [b"first", b"second"]
+    other.close()
 
 
 def test_a_directory_with_other_things(tmp_path: Path) -> None:
@@ -248,84 +304,6 @@ def test_files_are_for_those_whom_the_directory_is_for(tmp_path: Path) -> None:
             for each in names:
                 assert os.stat(f"{parent}/{each}").st_mode & 0o077 == group & 0o066
         log.close()
-
-
-# Who holds the lease ------------------------------------------------------------------------------
-
-HOLDER = """
-import os, sys, signal
-from tidings.store.shared.files import Files
-from tidings.store.shared.lease import Lease
-from tidings.store.shared.place import Place
-lease = Lease(Place(sys.argv[1], Files(sys.argv[1])))
-assert lease.take()
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_dead_holder_of_this_host_is_noticed_at_once(log: SharedLog, directory: Path) -> None:
-    """The lease of a process that was killed here hinders nobody."""
-    subprocess.run(
-        [sys.executable, "-c", HOLDER, str(directory)], cwd=ROOT, check=False, timeout=60
-    )
-    assert (directory / "lease").exists()
-    publish_all(log, b"second")
-    log.wait(1 << 20, 5.0)
-    assert data_of(log, b"second") == [b"first", b"second"]
-
-
-@pytest.mark.parametrize("age", [60, -3600], ids=["silent", "in the future"])
-def test_a_silent_holder_elsewhere(log: SharedLog, directory: Path, age: int) -> None:
-    """Who shows no sign of life loses the lease, also where its clock was wrong."""
-    lease = directory / "lease"
-    lease.write_text('{"host": "elsewhere", "pid": 1, "start": "1", "kernel": "another"}')
-    os.utime(lease, (0, lease.stat().st_mtime - age))
-    publish_all(log, b"second")
-    assert log.wait(1 << 20, 5.0)
-    assert not lease.exists()
-
-
-def test_a_living_holder_keeps_it(log: SharedLog, directory: Path) -> None:
-    """While another shows signs of life, nobody else puts in order."""
-    lease = directory / "lease"
-    lease.write_text('{"host": "elsewhere", "pid": 1, "start": "1", "kernel": "another"}')
-    publish_all(log, b"second")
-    assert not log.wait(1 << 20, 0.1)
-    assert lease.exists()
-
-
-class Paused(Files):
-    """The file system as one sees it who is stopped just before a link, while others go on."""
-
-    def __init__(self, directory: str) -> None:
-        super().__init__(directory)
-        self.meanwhile: list[SharedLog] = []
-
-    def link(self, path: str, name: str) -> None:
-        """As `Files.link`, much later."""
-        for other in self.meanwhile:
-            self.meanwhile = []
-            (Path(other.directory) / "lease").unlink()
-            publish_all(other, b"meanwhile")
-            seen = read_until(other, b"meanwhile")
-            other.trim(seen[-1].sequence)
-        super().link(path, name)
-
-
-def test_who_was_paused_comes_back_late(log: SharedLog, directory: Path) -> None:
-    """One who was stopped before its link, while others took over and trimmed, harms nobody."""
-    files = Paused(str(directory))
-    late = SharedLog(str(directory), "", files)
-    publish_all(late, b"late")
-    files.meanwhile = [log]
-    late.wait(1 << 20, 5.0)
-    with pytest.raises(LogTrimmed):
-        late.read(0)
-    publish_all(late, b"last")
-    rest = [entry.data for entry in read_until(log, b"last", log.head(1.0) - (1 << 20))]
-    assert rest == [b"last"]
-    assert log.check() == []
-    late.close()
 
 
 # What a URL says ----------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.shared.forgetful import MINUTE, Client, Killed, Server, Turns
+from tests.shared.forgetful import MINUTE, Client, Server
+from tests.shared.turns import Killed, Turns
 from tidings.errors import OutcomeUnknown, TidingsError
 from tidings.store.replicated.log import Entry, LogTrimmed
 from tidings.store.shared import SharedLog, log, ordering, segments, upkeep

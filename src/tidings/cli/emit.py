@@ -1,7 +1,8 @@
 """`tidings emit`: one event from a shell line.
 
 Keeps promise 4 for the shell: an event that could be kept nowhere is said on the standard error,
-and the exit code is 0 unless `--strict` is given. It is on the fast path: it imports little.
+and the exit code is 0 unless `--strict` is given. Before that, what a store has not taken in time
+is put into the spool from here. It is on the fast path: it imports little.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from json import loads
 
 from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, KEPT_NOWHERE
-from tidings.cli.patience import in_time, patience
+from tidings.cli.patience import SPARE, Unanswered, in_time, patience
 from tidings.cli.show import Display, let_go_of_output, say
 from tidings.cli.values import read_aggregate, read_pair, read_whole
 from tidings.errors import NotKept, OutcomeUnknown, StoreUnavailable, TidingsError, shorten
@@ -28,8 +29,13 @@ __all__ = ["COMMANDS"]
 
 def _emit(given: Given) -> int:
     fields = _fields(given)
+    made: list[Event] = []
     try:
-        event = in_time(lambda: _kept(given, fields), patience())
+        event = in_time(lambda: _kept(given, fields, made), patience())
+    except Unanswered as error:
+        if not made or not _waits(made[0], str(error)):
+            return _not_kept(given, str(error))
+        event = made[0]
     except (NotKept, StoreUnavailable, OutcomeUnknown) as error:
         return _not_kept(given, str(error))
     except TidingsError:
@@ -41,14 +47,32 @@ def _emit(given: Given) -> int:
     return DONE
 
 
-def _kept(given: Given, fields: dict[str, Any]) -> Event:
+def _kept(given: Given, fields: dict[str, Any], made: list[Event]) -> Event:
     from tidings.bus import Bus
 
+    expected_version = fields.pop("expected_version")
     with Bus(given["url"]) as bus:
-        event = bus.emit(given.words[0], **fields)
+        event = bus.event(given.words[0], **fields)
+        if expected_version is None:  # else its condition has to be decided now
+            made.append(event)
+        event = bus.publish(event, expected_version=expected_version)
         if event.position is None:
             say(f"the event waits in {bus.spool.directory}, as {bus.last_failure}")
     return event
+
+
+def _waits(event: Event, why: str) -> bool:
+    """Put an event into the spool that a store may yet keep: under its id it is kept once."""
+    from tidings import settings
+    from tidings.spool import Spool
+
+    spool = Spool(settings.spool_directory())
+    try:
+        in_time(lambda: spool.put(event), SPARE)
+    except TidingsError:
+        return False
+    say(f"the event waits in {spool.directory}, as {why}")
+    return True
 
 
 def _not_kept(given: Given, why: str) -> int:

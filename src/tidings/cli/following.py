@@ -16,7 +16,7 @@ from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, TIMED_OUT
 from tidings.cli.filters import FILTERS, filters_of
 from tidings.cli.moments import read_span
-from tidings.cli.opening import collect_quietly, opened_to_read
+from tidings.cli.opening import collect_quietly, is_default, opened_to_read
 from tidings.cli.reading import say_where_to_go_on
 from tidings.cli.show import Display, say
 from tidings.cli.values import read_whole
@@ -42,7 +42,8 @@ def _tail(given: Given) -> int:
         _print_past(bus, display, given, followed(Query(**filters)).replace(before=head + 1))
         if given["follow"]:
             _end_with_output()
-            _keep_collecting(bus)
+            if is_default(given):
+                _keep_collecting(bus)
             for event in bus.follow(after=head, **filters):
                 display.event(event)
     return DONE
@@ -77,7 +78,8 @@ def _wait(given: Given) -> int:
     with opened_to_read(given) as bus:
         if after is None:
             after = bus.store.head()
-        _keep_collecting(bus)
+        if is_default(given):
+            _keep_collecting(bus)
         event = bus.wait_for(after=after, timeout=given["timeout"], **filters)
         if event is None:
             say("no such event came in time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from tidings import settings
 from tidings.bus import Bus
 from tidings.cli.show import say
 from tidings.errors import TidingsError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from tidings.cli.command import Given
 
-__all__ = ["collect_quietly", "opened", "opened_to_read"]
+__all__ = ["collect_quietly", "is_default", "opened", "opened_to_read"]
 
 
 @contextmanager
@@ -26,10 +27,20 @@ def opened(given: Given) -> Iterator[Bus]:
 
 @contextmanager
 def opened_to_read(given: Given) -> Iterator[Bus]:
-    """The same bus, once what waits in the spool has been moved into its store."""
+    """The same bus, once what waits in the spool has been moved into its store.
+
+    What waits is meant for the default store. It is left alone where `--url` names another one,
+    which may be a backup, a copy or a replica that somebody only looks at.
+    """
     with opened(given) as bus:
-        collect_quietly(bus)
+        if is_default(given):
+            collect_quietly(bus)
         yield bus
+
+
+def is_default(given: Given) -> bool:
+    """Whether a command works with the store that the environment names."""
+    return given["url"] in {None, settings.default_url()}
 
 
 def collect_quietly(bus: Bus) -> bool:

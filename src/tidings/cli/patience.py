@@ -18,25 +18,29 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-__all__ = ["in_time", "patience"]
+__all__ = ["SPARE", "Unanswered", "in_time", "patience"]
 
-_SPARE = 1.0
+SPARE = 1.0
 """What is allowed beyond an emit's deadline (seconds)."""
+
+
+class Unanswered(StoreUnavailable):
+    """A call was given up; it may go on without us, and may still keep what it was given."""
 
 
 def patience() -> float:
     """How long one emit may take before its store and spool are given up (seconds)."""
     try:
-        return settings.deadline() + _SPARE
+        return settings.deadline() + SPARE
     except InvalidSetting:
-        return 2 * _SPARE  # The bus says what is wrong with it.
+        return 2 * SPARE  # The bus says what is wrong with it.
 
 
 def in_time(work: Callable[[], Result], seconds: float) -> Result:
     """What a call returns or raises, if that is soon enough; else it goes on without us.
 
     Raises:
-        StoreUnavailable: it took longer than that.
+        Unanswered: it took longer than that.
 
     >>> in_time(lambda: 42, 60.0)
     42
@@ -56,5 +60,5 @@ def in_time(work: Callable[[], Result], seconds: float) -> Result:
     if failure:
         raise failure[0]
     if not outcome:
-        raise StoreUnavailable(f"the store has not answered for {seconds:g} s; see tidings doctor")
+        raise Unanswered(f"the store has not answered for {seconds:g} s; see tidings doctor")
     return outcome[0]

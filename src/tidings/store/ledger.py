@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidings.store.base import Put
 
 __all__ = [
+    "OWN_PREFIX",
     "PRIVATE_PREFIXES",
     "checked_key",
     "checked_prefix",
@@ -27,6 +28,10 @@ __all__ = [
 
 PRIVATE_PREFIXES = ("key/", "key-use/", "session/", "webhook/")
 """Records of a server that serves the store; no route gives them out or takes them."""
+
+OWN_PREFIX = "tidings/"
+"""Records by which a store's users know of each other: what was removed, how a migration went. They
+belong to the one store, so no copy takes them along, and no route lists them."""
 
 _MAX_VALUE_BYTES = 16 * 1024 * 1024
 

@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from tidings.errors import TransferError, shorten
 from tidings.fields import encode_json
 from tidings.masking import masked
-from tidings.store.ledger import PRIVATE_PREFIXES
+from tidings.store.ledger import OWN_PREFIX, PRIVATE_PREFIXES
 
 if TYPE_CHECKING:
     from tidings.store.base import Store
 
 __all__ = ["MARK", "Mark", "Records", "copy_records"]
 
-_OWN = "tidings/"
-"""Records with such keys say something of the store they are in, and are not copied."""
-
-MARK = f"{_OWN}migration"
+MARK = f"{OWN_PREFIX}migration"
 """The key of the mark."""
 
 _ROUNDS = 3
 """How often records that change meanwhile are copied again."""
 
-_PASSING = (_OWN, "key-use/", "session/")
+_PASSING = (OWN_PREFIX, "key-use/", "session/")
 """What Tidings writes into the ledger by itself when somebody only looks."""
 
 
@@ -73,7 +70,7 @@ class Mark:
         where = masked(self._target.url)
         if not self.origin:
             head = self._target.head()
-            keys = [key for key in _keys(self._target) if not key.startswith(_OWN)]
+            keys = [key for key in _keys(self._target) if not key.startswith(OWN_PREFIX)]
             if head or keys:
                 held = f"events up to position {head:,}" if head else f"record {shorten(keys[0])}"
                 raise TransferError(
@@ -123,7 +120,7 @@ def copy_records(source: Store, target: Store) -> Records:
 def _copy(source: Store, target: Store, withheld: tuple[str, ...]) -> tuple[int, int]:
     """Copy every record that differs; how many were alike, and how many were written or removed."""
     same = written = 0
-    left_out = (_OWN, *withheld)
+    left_out = (OWN_PREFIX, *withheld)
     there = {key for key in _keys(source) if not key.startswith(left_out)}
     for key in sorted(there):
         record, copy = source.get(key), target.get(key)

@@ -12,6 +12,7 @@ from contextlib import closing
 
 from tidings.server.keys import PRIVATE_PREFIXES
 from tidings.store import open_store
+from tidings.store.ledger import OWN_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def public_copy(store: Store, directory: str) -> tuple[BinaryIO, int]:
     path = os.path.join(directory, "copy.db")
     store.backup(path)
     with open_store(f"sqlite:///{path}") as copy:
-        private = [key for prefix in PRIVATE_PREFIXES for key in copy.keys(prefix)]
+        private = [key for prefix in (*PRIVATE_PREFIXES, OWN_PREFIX) for key in copy.keys(prefix)]
         for key in private:
             copy.delete(key)
     # A file of SQLite by contract; no backend's own call makes deleted text unreadable, and one

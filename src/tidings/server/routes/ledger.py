@@ -18,7 +18,7 @@ from tidings.server.lossless.records import (
     ensure_may_write,
     is_private,
 )
-from tidings.store.ledger import checked_key, checked_prefix
+from tidings.store.ledger import OWN_PREFIX, checked_key, checked_prefix
 from tidings.store.wire import whole
 
 TYPE_CHECKING = False
@@ -39,12 +39,16 @@ async def _get(call: Call) -> None:
     await answer_json(call, {"record": None if found is None else list(found)})
 
 
+def _is_hidden(key: str) -> bool:
+    return is_private(key) or key.startswith(OWN_PREFIX)
+
+
 async def _keys(call: Call) -> None:
     asked = await asked_json(call, set(), {"prefix"})
     prefix = checked_prefix(asked.get("prefix", ""))
     ensure_may_read(call.caller, prefix)
     found = await asyncio.to_thread(call.service.store.keys, prefix)
-    await answer_json(call, {"keys": [key for key in found if not is_private(key)]})
+    await answer_json(call, {"keys": [key for key in found if not _is_hidden(key)]})
 
 
 async def _put(call: Call) -> None:

@@ -81,6 +81,25 @@ class _Said:
         self.news = asyncio.get_running_loop().create_future()
 
 
+class _Encrypted(Client):
+    """nats-py's client for a server that must speak TLS.
+
+    By itself it asks for TLS only where the server says that it wants it, and else sends passwords
+    and events in the clear, whatever it was told.
+    """
+
+    async def _process_info(
+        self,
+        info: dict[str, Any],
+        initial_connection: bool = False,  # noqa: FBT001, FBT002 - as there
+    ) -> None:
+        if initial_connection and not info.get("tls_required"):
+            if not info.get("tls_available"):
+                raise nats.errors.Error("it speaks no TLS, which the URL wants; nothing was sent")
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection=initial_connection)
+
+
 class Line:
     """One connection that stands until it is lost.
 
@@ -283,8 +302,8 @@ class Connection:
         return await self._connected_once(host, said)
 
     async def _connected_once(self, host: str, said: _Said) -> Client:
-        client = Client()
         address = self._address
+        client = _Encrypted() if address.tls else Client()
         who: dict[str, Any] = {
             "user": address.user,
             "password": address.password,

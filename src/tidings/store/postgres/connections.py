@@ -217,7 +217,8 @@ class Connections:
                 return self._opened(until)
             except psycopg.Error as error:
                 pause = next(pauses, pause)
-                gives_up = not hopeful or monotonic() + pause >= until
+                # An attempt takes its time too; one that has none says less than this one.
+                gives_up = not hopeful or monotonic() + 2 * pause >= until
                 if not comes_back(error) or gives_up:
                     if gives_up and hopeful:
                         self._hopeless_until = monotonic() + _HOPELESS_SECONDS

@@ -27,10 +27,14 @@ SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0'
 SELECT pg_advisory_xact_lock(%s)
 
 -- name: head
+-- From the end of its index, as wherever it is looked up or changed: a transaction of others that
+-- stays open keeps all its former versions, and they lie ahead of it there.
 SELECT position, pruned, gaps, revision FROM {schema}.head
+ORDER BY position DESC, revision DESC LIMIT 1
 
 -- name: head_and_mark
 SELECT position, pruned, gaps, revision, mark FROM {schema}.head
+ORDER BY position DESC, revision DESC LIMIT 1
 
 -- name: known
 SELECT * FROM {schema}.events WHERE key = ANY(%s::bytea[])
@@ -77,10 +81,16 @@ ON CONFLICT (kind, id) DO UPDATE SET
 
 -- name: move_head
 UPDATE {schema}.head SET position = %s, gaps = %s, revision = %s, mark = %s
+WHERE (position, revision) = (
+    SELECT position, revision FROM {schema}.head ORDER BY position DESC, revision DESC LIMIT 1
+)
 
 -- name: move_head_and_notify
 -- One notification for the whole transaction, and without payload: who is woken reads the head.
 UPDATE {schema}.head SET position = %s, gaps = %s, revision = %s, mark = %s
+WHERE (position, revision) = (
+    SELECT position, revision FROM {schema}.head ORDER BY position DESC, revision DESC LIMIT 1
+)
 RETURNING pg_notify(%s, '')
 
 -- name: places

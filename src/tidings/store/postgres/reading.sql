@@ -13,7 +13,9 @@ FROM {schema}.types ORDER BY types.type
 -- name: latest
 -- The newest event, after where it must stand: nowhere, if all were pruned.
 SELECT CASE WHEN head.position > head.pruned THEN head.position END, events.*
-FROM {schema}.head
+FROM (
+    SELECT position, pruned FROM {schema}.head ORDER BY position DESC, revision DESC LIMIT 1
+) AS head
 LEFT JOIN LATERAL (SELECT * FROM {schema}.events ORDER BY position DESC LIMIT 1) AS events ON true
 
 -- name: latest_of_type

@@ -31,7 +31,7 @@ _LEAST_SERVER = 130000
 _MAKING_SECONDS = 60.0
 """How long it may take to make a store, whatever the deadline: it happens once."""
 
-_PATIENCE = 0.95
+_PATIENCE = 0.8
 """The part of the time left for which others that make it are waited for; see `transactions`."""
 
 

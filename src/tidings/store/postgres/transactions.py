@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Looking", "Snapshot", "Transaction", "ask", "lock_statements"]
 
-_PATIENCE = 0.95
+_PATIENCE = 0.8
 """The part of the time left for which the server waits for the lock: it should be the one that says
 no, for a connection of which nothing more is heard must be given up."""
 

@@ -160,6 +160,9 @@ def _contradictions(connections: Connections) -> Iterator[str]:
     """Where counts, summaries and the store's own numbers are not those of its events."""
     sql = connections.sql
     with connections.snapshot("SET LOCAL jit = off", None) as connection:
+        (rows,) = connection.execute(sql["head_rows"]).fetchone() or (0,)
+        if rows > 1:
+            yield f"the row of its own numbers stands there {rows} times"
         yield from _misplaced(connections, connection, numbers(connections, connection))
         for name, kept, found, said, newest in connection.execute(sql["miscounted_types"]):
             if kept != found:

@@ -22,10 +22,16 @@ DELETE FROM {schema}.summaries WHERE kind = '' AND last_position <= %s
 
 -- name: put_pruned
 UPDATE {schema}.head SET pruned = %s, gaps = %s
+WHERE (position, revision) = (
+    SELECT position, revision FROM {schema}.head ORDER BY position DESC, revision DESC LIMIT 1
+)
 
 -- name: adopt_pruned
 -- No event is left, so there is no gap.
 UPDATE {schema}.head SET position = %s, pruned = %s, gaps = 0
+WHERE (position, revision) = (
+    SELECT position, revision FROM {schema}.head ORDER BY position DESC, revision DESC LIMIT 1
+)
 
 -- name: remains
 SELECT * FROM {schema}.summaries
@@ -95,6 +101,9 @@ SELECT aggregate_type, aggregate_id, version, count(*)
 FROM {schema}.events WHERE aggregate_id IS NOT NULL
 GROUP BY aggregate_type, aggregate_id, version HAVING count(*) > 1
 ORDER BY 1, 2, 3
+
+-- name: head_rows
+SELECT count(*) FROM {schema}.head
 
 -- name: extent
 -- How many events there are, between which positions.

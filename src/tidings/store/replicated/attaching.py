@@ -7,6 +7,8 @@ and is refused in words.
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from zlib import crc32
 
@@ -25,10 +27,17 @@ __all__ = ["ENGINE_PATIENCE", "Attaching", "LogContradicts"]
 ENGINE_PATIENCE = 5.0
 """How long the log may take to answer what no caller waits for (seconds)."""
 
-_ONLY_COPY = (
-    "It may hold the only copy of its events: if the log does not come back, save them with "
-    "`tidings migrate sqlite:///THE-REPLICA NEW-URL`, then remove the replica's directory"
-)
+
+def _only_copy(path: str) -> str:
+    return (
+        f"It may hold the only copy of its events: if the log does not come back, save them with "
+        f"`tidings migrate {_url(path)} NEW-URL`, then remove the replica's directory"
+    )
+
+
+def _url(path: str) -> str:
+    """The replica as a store of its own, to be pasted into a shell."""
+    return shlex.quote(f"sqlite:///{os.path.abspath(path)}")
 
 
 class LogContradicts(StoreUnavailable):
@@ -93,13 +102,13 @@ class Attaching:
         if state.identity != self._log.identity():
             raise LogContradicts(
                 f"{self._log.url} is not the log that this machine's replica {path} was made "
-                f"from: it was made anew, or another one took its name. {_ONLY_COPY}"
+                f"from: it was made anew, or another one took its name. {_only_copy(path)}"
             )
         head = self._log.head(ENGINE_PATIENCE)
         if head < state.sequence:
             raise LogContradicts(
                 f"{self._log.url} ends at entry {head}, and this machine's replica {path} has "
-                f"applied {state.sequence}: the log has lost entries. {_ONLY_COPY}"
+                f"applied {state.sequence}: the log has lost entries. {_only_copy(path)}"
             )
         if state.sequence:
             self._compare_last(state, path)
@@ -115,7 +124,7 @@ class Attaching:
         if last.sequence != sequence or crc32(last.data) != state.digest:
             raise LogContradicts(
                 f"{self._log.url} has another entry {sequence} than this machine's replica {path} "
-                f"has applied: the log has lost entries. {_ONLY_COPY}"
+                f"has applied: the log has lost entries. {_only_copy(path)}"
             )
 
     def _entry_after(self, sequence: int) -> Entry:
@@ -175,6 +184,6 @@ class Attaching:
             raise StoreUnavailable(
                 f"{self._log.url} was trimmed, and no snapshot is kept with it that goes on from "
                 f"there, so this machine cannot have what was trimmed; restore the log and its "
-                f"snapshots from a backup, or save what a machine has with `tidings migrate "
-                f"sqlite:///THE-REPLICA NEW-URL`"
+                f"snapshots from a backup, or save what another machine has with `tidings migrate "
+                f"sqlite:///ITS-REPLICA NEW-URL`"
             ) from None

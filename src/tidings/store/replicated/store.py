@@ -198,9 +198,15 @@ class ReplicatedStore(Store):
         self._log.trim(sequence)
 
     def check(self) -> list[str]:
-        self._ensure_open()
+        replica = None
         try:
-            problems = self._follower_replica().check() + self._log.check()
+            replica = self._follower_replica()
+            problems = replica.check() + self._log.check()
+        except (StoreDamaged, NotAStore) as error:
+            if replica is None:
+                return [str(error)]
+            self._follower.renew(replica)
+            return [f"{error}; it is only this machine's replica, which is made anew from the log"]
         except TidingsError as error:
             return [str(error)]
         trouble = self._follower.trouble()

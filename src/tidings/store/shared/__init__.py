@@ -2,8 +2,9 @@
 
 `log` is what a replicated store asks, `place` the directory, `waiting_room` takes what is
 published, `ordering` puts it in order under a `lease`, `segments` is the order, `upkeep` merges and
-trims it, `snapshots` is what new replicas start from. `files` is every touch of the file system,
-`layout` what its files look like, `failures` turns its errors into ours.
+trims it, `snapshots` is what new replicas start from. `taking_turns` keeps the processes of one
+machine from all reading the same. `files` is every touch of the shared directory, `layout` what its
+files look like, `failures` turns its errors into ours.
 """
 
 from __future__ import annotations

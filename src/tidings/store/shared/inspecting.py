@@ -7,8 +7,8 @@ import os
 from tidings.errors import StoreTooNew
 from tidings.filesystems import network_file_system
 from tidings.store.replicated.log import LogTrimmed
-from tidings.store.shared.files import NotPlain
-from tidings.store.shared.layout import Broken, body_of
+from tidings.store.shared.files import VANISHED, NotPlain
+from tidings.store.shared.layout import Broken, body_of, read_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,18 +77,40 @@ def _odd_files(place: Place) -> Iterator[str]:
             f"{len(rejected)} files in {place.path('rejected')} held no entries of this log; each "
             f"has a .reason beside it"
         )
-    old = 0
-    now = place.now() if place.files.names(place.path("new")) else 0.0
-    for name in place.files.names(place.path("new")):
+    yield from _stuck_files(place)
+
+
+def _stuck_files(place: Place) -> Iterator[str]:
+    """What waits and will not be put in order by those who have been here."""
+    newer = closed = old = 0
+    names = place.files.names(place.path("new"))
+    now = place.now() if names else 0.0
+    for name in names:
+        path = place.path("new", name)
         try:
-            with place.files.opened(place.path("new", name)) as file:
+            with place.files.opened(path) as file:
                 old += now - place.files.changed(file) > _LONG_SECONDS
-        except (OSError, NotPlain):
-            old += 1
+                read_header(file, path)
+        except StoreTooNew:
+            newer += 1
+        except OSError as error:
+            closed += error.errno not in VANISHED  # else another has just put it in order
+        except (Broken, NotPlain):
+            continue  # whoever puts in order next puts it aside
+    if newer:
+        yield (
+            f"{newer} files in {place.path('new')} were written by a newer Tidings and wait for "
+            f"one to put them in order; install that one here"
+        )
+    if closed:
+        yield (
+            f"{closed} files in {place.path('new')} cannot be read here; let this user read what "
+            f"is written there"
+        )
     if old:
         yield (
-            f"{old} files in {place.path('new')} have waited for more than an hour or cannot be "
-            f"read; look who may read and write there, and whether a newer Tidings wrote them"
+            f"{old} files in {place.path('new')} have waited for more than an hour; look who may "
+            f"write there, and whether `tidings history` says what hinders"
         )
 
 

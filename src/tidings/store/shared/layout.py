@@ -48,6 +48,7 @@ _VERSION = 1
 _LINE = re.compile(rb"tidings ([a-z]{7}) ([0-9]{3}) ([0-9]{10}) ([0-9a-f]{8})\n")
 _LINE_LENGTH = 40
 _MOST_HEADER = 1 << 30
+_MOST_LENGTH = 1 << 30
 
 
 class Broken(Exception):  # noqa: N818 - names say what is; it never leaves this package
@@ -130,7 +131,13 @@ def read_header(file: BinaryIO, path: str) -> tuple[str, dict[str, Any]]:
     text = file.read(min(length, _MOST_HEADER))
     if len(text) != length or crc32(text) != int(match[4], 16):
         raise Broken(f"the header of {path} is damaged")
-    return kind, decode_json(text.decode())
+    try:
+        header = decode_json(text.decode())
+    except (ValueError, StopIteration, RecursionError) as error:
+        raise Broken(f"the header of {path} is no JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise Broken(f"the header of {path} is no JSON object")
+    return kind, header
 
 
 def items_of(header: dict[str, Any], path: str) -> list[Item]:
@@ -145,8 +152,8 @@ def items_of(header: dict[str, Any], path: str) -> list[Item]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise Broken(f"the header of {path} tells of no entries: {error}") from error
-    if any(item.length < 0 for item in items):
-        raise Broken(f"the header of {path} tells of entries shorter than nothing")
+    if not all(0 <= item.length <= _MOST_LENGTH for item in items):
+        raise Broken(f"the header of {path} tells of an entry of a senseless length")
     return items
 
 

@@ -20,6 +20,7 @@ from tidings.store.shared.lease import Lease
 from tidings.store.shared.ordering import Ordering
 from tidings.store.shared.place import Place
 from tidings.store.shared.segments import GROUP, MOST_ENTRIES, Segments, end_of, next_after
+from tidings.store.shared.taking_turns import TakingTurns
 from tidings.store.shared.waiting_room import WaitingRoom
 
 TYPE_CHECKING = False
@@ -39,8 +40,10 @@ _READ_BYTES = 8 * 1024 * 1024
 _SOON_SECONDS = 5.0
 """So long after publishing somebody is taken to wait for what becomes of it."""
 
-_GATHER_SECONDS = 0.005
-_FIRST_PAUSE = 0.001
+_APPLIED_SECONDS = 0.003
+"""How long another process of this machine, whose turn it is, is given to apply what has come."""
+
+_FIRST_PAUSE = 0.003
 _LONGEST_PAUSE_SOON = 0.01
 _LONGEST_PAUSE = 0.5
 _TURN_SECONDS = 0.05
@@ -78,12 +81,14 @@ class SharedLog(Log):
         self._lease = Lease(self._place)
         self._ordering = Ordering(self._place, self._room, self._segments, self._lease)
         self._turn = Lock()
+        self._turns = TakingTurns(self.replica_path)
         self._published = -_SOON_SECONDS
         self._known = 0
         self._stirred = Event()
 
     def _after_a_fork(self) -> None:
         if self._process != os.getpid():
+            self._turns.after_fork_in_child()
             self._start_anew()
 
     def identity(self) -> str:
@@ -117,6 +122,7 @@ class SharedLog(Log):
 
     def read(self, after: int) -> list[Entry]:
         self._after_a_fork()
+        self._turns.done(after)
         with self._translated:
             entries = self._read(after)
             if not entries and self._put_in_order(next_after(after)):
@@ -154,6 +160,8 @@ class SharedLog(Log):
             stirred = self._stirred
             try:
                 if self._is_more(after):
+                    if not self._turns.has(after):
+                        self._files.pause(self._never, _APPLIED_SECONDS)
                     return True
             except TidingsError:
                 pause = _LONGEST_PAUSE  # It may be back soon; who reads is told why not.
@@ -193,39 +201,34 @@ class SharedLog(Log):
         try:
             if self._lease.is_held():
                 return False
-            names = self._room.names()
-            if not names or not self._files.may_write(self._place.path("new")):
+            if not self._room.names() or not self._files.may_write(self._place.path("new")):
                 return False
-            return self._take_turn(names, known)
+            return self._take_turn(known)
         except OSError:
             if self._files.monotonic() - self._published < _SOON_SECONDS:
                 raise
             return False
 
-    def _take_turn(self, names: list[str], known: int) -> bool:
+    def _take_turn(self, known: int) -> bool:
         if not self._turn.acquire(blocking=False):
             return False
         try:
             if not self._place.log or not self._lease.take():
                 return False
             try:
-                return self._put_all_in_order(names, known)
+                return self._put_all_in_order(known)
             finally:
                 self._lease.give_back()
         finally:
             self._turn.release()
 
-    def _put_all_in_order(self, names: list[str], known: int) -> bool:
+    def _put_all_in_order(self, known: int) -> bool:
         end = self._files.monotonic() + _TURN_SECONDS
         done = False
-        while names and (moved := self._ordering.once(names, known)):
+        while self._ordering.once(known):
             done = True
             if self._files.monotonic() >= end:
                 break
-            if moved > 1:
-                # Many are at work: what they send next will fill a segment rather than several.
-                self._files.pause(self._never, _GATHER_SECONDS)
-            names = self._room.names()
         for group in self._ordering.taken_full():
             self._tidy(group)
         return done
@@ -298,3 +301,4 @@ class SharedLog(Log):
     def close(self) -> None:
         self._closed = True
         self._stir()
+        self._turns.close()

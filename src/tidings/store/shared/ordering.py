@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from threading import Event
 
 from tidings.store.replicated.log import LogTrimmed
 from tidings.store.shared.layout import segment_header
-from tidings.store.shared.segments import GROUP
+from tidings.store.shared.segments import GROUP, MOST_ENTRIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _MOST_ENTRIES = 10_000
 _MOST_BYTES = 32 * 1024 * 1024
 _LOOKED_BACK = 3
 """In so many segments it is looked whether what waits stands there already."""
+
+_GATHER_SECONDS, _GATHER_PAUSE = 0.015, 0.003
+"""How long a segment waits for those who were in the one before, and how often it looks."""
 
 _TRIES = 100
 _TRUSTED_SECONDS = 600.0
@@ -52,6 +56,7 @@ class Ordering:
         self._room = room
         self._segments = segments
         self._lease = lease
+        self._never = Event()
         self._forget()
 
     def _forget(self) -> None:
@@ -61,11 +66,10 @@ class Ordering:
         self._looked = 0.0
         self._full: list[int] = []
 
-    def once(self, names: Iterable[str], known: int) -> int:
+    def once(self, known: int) -> int:
         """Put one segment in order from files that wait; the lease should be held.
 
         Args:
-            names: the files, in the order wanted.
             known: so many segments there are at least.
 
         Returns:
@@ -77,7 +81,7 @@ class Ordering:
         self._looked = self._place.files.monotonic()
         # In this order: what others put in order from here on stands where our segment wants to be.
         self._catch_up(known)
-        packets = self._gathered(names)
+        packets = self._gathered(self._names())
         if not packets:
             return 0
         for _ in range(_TRIES):
@@ -104,6 +108,21 @@ class Ordering:
         full, self._full = self._full, []
         return full
 
+    def _names(self) -> list[str]:
+        """The files that wait, by when they came.
+
+        Where many are at work, those whose entries are in the newest segment are waited for a
+        moment: what they send next then fills one segment rather than several.
+        """
+        names = self._room.names()
+        expected = len(self._recent[-1]) if self._recent else 0
+        files = self._place.files
+        end = files.monotonic() + _GATHER_SECONDS
+        while 0 < len(names) < expected and files.monotonic() < end:
+            files.pause(self._never, _GATHER_PAUSE)
+            names = self._room.names()
+        return names
+
     def _gathered(self, names: Iterable[str]) -> list[Packet]:
         """What the files hold, as much as fits a segment."""
         packets: list[Packet] = []
@@ -113,6 +132,8 @@ class Ordering:
             packet = self._room.read(name)
             if packet is None:
                 continue
+            if entries + len(packet.items) > MOST_ENTRIES:
+                break
             packets.append(packet)
             entries += len(packet.items)
             size += sum(item.length for item in packet.items)

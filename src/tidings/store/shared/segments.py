@@ -163,7 +163,7 @@ class Segments:
         return low
 
     def head(self, number: int) -> Segment | None:
-        """What a segment says of itself; none where there is none yet.
+        """What a segment says of itself; it is on the disk then. None where there is none yet.
 
         Raises:
             LogTrimmed: it was trimmed.
@@ -172,8 +172,10 @@ class Segments:
         opened = self.opened(number)
         if opened is None:
             return None
-        opened[0].close()
-        return opened[1]
+        file, segment = opened
+        with file:
+            self._see_to_it_that_it_lasts(file, number)
+        return segment
 
     def read(self, after: int, entries: int, size: int) -> list[Entry]:
         """The entries past a sequence, of one segment; none where there is none yet.

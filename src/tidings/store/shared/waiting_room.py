@@ -24,11 +24,12 @@ from tidings.store.shared.layout import (
     listed,
     read_header,
 )
+from tidings.store.shared.segments import MOST_ENTRIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, BinaryIO
+    from typing import BinaryIO
 
     from tidings.store.shared.place import Place
 
@@ -110,7 +111,7 @@ class WaitingRoom:
         path = self._place.path("new", name)
         try:
             with self._files.opened(path) as file:
-                items = items_of(self._header(file, path), path)
+                items = self._items(file, path)
                 return Packet(name, items, list(body_of(file, items, path)))
         except StoreTooNew:
             return None  # For a newer Tidings to put in order.
@@ -121,11 +122,14 @@ class WaitingRoom:
                 raise
         return None
 
-    def _header(self, file: BinaryIO, path: str) -> dict[str, Any]:
+    def _items(self, file: BinaryIO, path: str) -> list[Item]:
         kind, header = read_header(file, path)
         if kind != ENTRIES or header.get("log") != self._place.log:
             raise Broken(f"{path} holds no entries of this log")
-        return header
+        items = items_of(header, path)
+        if len(items) > MOST_ENTRIES:
+            raise Broken(f"{path} holds more entries than a segment can")
+        return items
 
     def remove(self, name: str) -> None:
         """Remove a file whose entries are in order, unless another did."""

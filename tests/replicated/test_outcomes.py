@@ -13,9 +13,10 @@ import pytest
 from tests.replicated.file_log import open_file_store
 from tests.replicated.machines import Machines, ids
 from tests.replicated.oracle import same_result
-from tidings.errors import InvalidQuery, OutcomeUnknown, TidingsError
+from tidings.errors import InvalidQuery, OutcomeUnknown, StoreReadOnly, TidingsError
 from tidings.event import Event
 from tidings.record import POSITION
+from tidings.store import open_store
 from tidings.store.base import Batch, Put, Summary
 from tidings.store.memory import MemoryStore
 from tidings.store.query import Query
@@ -247,3 +248,23 @@ def test_a_secret_leaves_every_machine(machines: Machines) -> None:
         for file in os.listdir(machines.home(name)):
             held += (machines.home(name) / file).read_bytes()
     assert b"hunter2" not in held
+
+
+def test_a_replica_changes_by_its_log_alone(tmp_path: Path) -> None:
+    """Opened as a SQLite file, a replica can be read, and nothing can be written past its log."""
+    with open_file_store(tmp_path) as store:
+        store.append([Event("x", id="1")])
+        path = store.describe()["replica"]
+        with open_store(f"sqlite:///{path}") as bare:
+            assert [event.id for event in bare.read(Query())] == ["1"]
+            for write in (
+                lambda: bare.append([Event("x", id="2")]),
+                lambda: bare.put("k", 1),
+                lambda: bare.prune(1),
+            ):
+                with pytest.raises(StoreReadOnly, match="changes by that store's log alone"):
+                    write()
+        assert [event.position for event in store.append([Event("x", id="3")])] == [2]
+        store.backup(str(tmp_path / "copy.db"))
+    with open_store(f"sqlite:///{tmp_path}/copy.db") as copy:
+        assert copy.append([Event("x", id="4")])[0].position == 3

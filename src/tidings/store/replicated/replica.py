@@ -44,6 +44,8 @@ class Replica(SQLiteStore):
         deadline: the longest to wait for a lock (seconds).
     """
 
+    _follows_log = True
+
     def __init__(self, path: str, url: str, deadline: float) -> None:
         super().__init__(path, durability="process", deadline=deadline)
         self._log_url = url

@@ -198,6 +198,7 @@ class ReplicatedStore(Store):
         self._log.trim(sequence)
 
     def check(self) -> list[str]:
+        self._ensure_open()
         replica = None
         try:
             replica = self._follower_replica()

@@ -55,6 +55,7 @@ class SQLiteStore(Store):
     """
 
     atomic_put = True
+    _follows_log = False
 
     def __init__(
         self, path: str, *, durability: str = "power", deadline: float | None = None
@@ -68,6 +69,7 @@ class SQLiteStore(Store):
             self.path,
             settings.deadline() if deadline is None else deadline,
             _SYNCHRONOUS[durability],
+            follows_log=self._follows_log,
         )
         self._waker = Waker(self._connections)
 

@@ -14,11 +14,18 @@ import weakref
 from threading import Condition, Lock
 
 from tidings.durable_files import make_directory
-from tidings.errors import NetworkFileSystem, StoreClosed, StoreLocked, StoreUnavailable
+from tidings.errors import (
+    NetworkFileSystem,
+    StoreClosed,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 from tidings.filesystems import network_file_system
 from tidings.store.sqlite.bookkeeping import Head
 from tidings.store.sqlite.failures import Translated
 from tidings.store.sqlite.schema import prepare
+from tidings.store.sqlite.statements import SQL
 from tidings.store.sqlite.transactions import (
     Looking,
     Snapshot,
@@ -41,13 +48,17 @@ class Connections:
         path: the database file; made, with its directory, when first opened.
         deadline: the longest to wait for a lock (seconds).
         synchronous: `FULL` (survives power loss) or `NORMAL` (survives the process).
+        follows_log: whether the file is a replica, and those who write apply its log.
 
     Attributes:
         head: what the connection that writes knows of the head.
     """
 
-    def __init__(self, path: str, deadline: float, synchronous: str) -> None:
+    def __init__(
+        self, path: str, deadline: float, synchronous: str, *, follows_log: bool = False
+    ) -> None:
         self.path = path
+        self._follows_log = follows_log
         self.deadline = deadline
         self._synchronous = synchronous
         self._start_anew()
@@ -201,10 +212,22 @@ class Connections:
         self._ensure_open()
         if self._writer is None:
             with Translated(self.path, self.deadline):
-                self._writer = self._kept_reader() or self._open()
+                writer = self._kept_reader() or self._open()
+            self._ensure_own(writer)
+            self._writer = writer
         else:
             self._ensure_in_place()
         return self._writer
+
+    def _ensure_own(self, writer: sqlite3.Connection) -> None:
+        """Refuse to write into a replica past its log: it would differ from all others for good."""
+        if self._follows_log or not writer.execute(SQL["follows_log"]).fetchone()[0]:
+            return
+        writer.close()
+        raise StoreReadOnly(
+            f"{self.path} is this machine's replica of another store, and changes by that store's "
+            f"log alone; set TIDINGS_URL to the store's own URL"
+        )
 
     def _kept_reader(self) -> sqlite3.Connection | None:
         """A connection that is open anyway; a shell emit then opens one and not two."""
@@ -249,6 +272,8 @@ class Connections:
             connection.execute("PRAGMA fullfsync=1")
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             connection.execute("PRAGMA cell_size_check=1")  # notices more of what is damaged
+            # What is redacted must be gone, however this SQLite was built.
+            connection.execute("PRAGMA secure_delete=ON")
         except BaseException:
             connection.close()
             raise

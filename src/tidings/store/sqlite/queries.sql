@@ -152,3 +152,7 @@ SELECT * FROM events NOT INDEXED ORDER BY position
 -- The index by time alone; the remainder is made positive for times before 1970.
 SELECT instant - ((instant % ?) + ?) % ? AS start, status, count(*)
 FROM events INDEXED BY events_by_instant WHERE instant >= ? AND instant < ? GROUP BY start, status
+
+-- name: follows_log
+-- Whether the file is the replica of a log; see `store/replicated/queries.sql`.
+SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'replica'

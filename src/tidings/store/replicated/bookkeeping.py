@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections import namedtuple
 from json import loads
 
@@ -19,7 +20,6 @@ from tidings.store.sql_files import named_statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
     from typing import Any, TypeAlias
 
     OutcomeRow: TypeAlias = tuple[int, str, int, str | None]
@@ -83,9 +83,13 @@ def state_of(connection: sqlite3.Connection, path: str) -> State:
         NotAStore: the file is no replica.
         StoreTooNew: a newer Tidings made it.
     """
-    row = None
-    if connection.execute(SQL["there_is_state"]).fetchone()[0]:
+    try:
         row = connection.execute(SQL["state"]).fetchone()
+    except sqlite3.OperationalError as error:
+        # Asked only now: this is looked at for every append.
+        if connection.execute(SQL["there_is_state"]).fetchone()[0]:
+            raise
+        raise NotAStore(f"{path} is no replica; move it away, and it is made anew") from error
     if row is None:
         raise NotAStore(f"{path} is no replica; move it away, and it is made anew")
     form, *values = row

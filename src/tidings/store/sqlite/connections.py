@@ -17,6 +17,7 @@ from tidings.durable_files import make_directory
 from tidings.errors import (
     NetworkFileSystem,
     StoreClosed,
+    StoreDamaged,
     StoreLocked,
     StoreReadOnly,
     StoreUnavailable,
@@ -249,6 +250,18 @@ class Connections:
                 f"start this process again"
             )
 
+    def _ensure_not_emptied(self) -> None:
+        """Refuse a file cut to nothing while open: SQLite would make a new database of it."""
+        try:
+            emptied = self._file is not None and os.path.getsize(self.path) == 0
+        except OSError:
+            return  # It is not there at all, and SQLite says so.
+        if emptied:
+            raise StoreDamaged(
+                f"{self.path} is damaged (it was emptied while it was open); run `tidings check`, "
+                f"then restore a backup"
+            )
+
     def _lower_borrowed(self) -> None:
         with self._state:
             self._borrowed -= 1
@@ -258,6 +271,7 @@ class Connections:
         if self._file is None:
             self._make_directory()
         self._ensure_in_place()
+        self._ensure_not_emptied()
         connection = sqlite3.connect(
             self.path,
             timeout=self.deadline,

@@ -78,7 +78,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str
             server = request.getfixturevalue("nats")
             return f"{server.url}/{tmp_path.name}-{count}?replica={directory}/replica"
         if kind == "shared":
-            return f"shared://{directory}/log?replica={directory}/replica"
+            return f"shared:///{directory}/log?replica={directory}/replica"
         return f"sqlite:///{directory}/events.db"
 
     return fresh

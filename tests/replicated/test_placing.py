@@ -16,7 +16,7 @@ from tidings.store.replicated.placing import replica_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-_URL = "shared:///work/events"
+_URL = "shared:///lab/events"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ never was. What keys and values may be is said in `store/ledger.py`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from json import loads
 
 from tidings.store.base import LedgerRecord
@@ -75,9 +76,9 @@ class _Change(Work):
         place = self.known.head, self.known.gaps, self.revision, self.mark
         return [change, (self.sql["move_head"], place)]
 
+    @abstractmethod
     def change(self) -> Statement | None:
         """What changes the record; none where nothing is to do."""
-        raise NotImplementedError
 
     def was_kept(
         self,

@@ -22,7 +22,7 @@ $(VENV)/.stamp: pyproject.toml src/tidings/emit.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidings needs Python 3.11 or newer: make PYTHON=/path/to/python3")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade 'pip>=25.1'
-	$(BIN)/pip install -qq --upgrade --group dev --editable '.[nats,postgres,schema,server,testing,zstd]'
+	$(BIN)/pip install -qq --upgrade --group dev --editable '.[nats,notify,postgres,schema,server,testing,webhooks,zstd]'
 	@rm -rf .mypy_cache  # it remembers what was not installed before
 	@touch $@
 

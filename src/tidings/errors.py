@@ -10,7 +10,9 @@
     ├── Conflict                        the store already holds something else
     │   ├── VersionConflict             the aggregate stands at another version
     │   ├── IdConflict                  the id is taken by another event
-    │   └── RevisionConflict            the ledger record has changed
+    │   ├── RevisionConflict            the ledger record has changed
+    │   └── LeaseLost                   another process runs it now
+    ├── NotFound (LookupError)          there is nothing of this name
     ├── HistoryPruned (LookupError)     the position asked for was pruned away
     ├── StoreUnavailable                nothing was kept; the bus then spools
     │   ├── StoreLocked                 … others held the lock past the deadline
@@ -38,10 +40,12 @@ __all__ = [
     "InvalidEvent",
     "InvalidQuery",
     "InvalidSetting",
+    "LeaseLost",
     "MissingExtra",
     "NetworkFileSystem",
     "NotAStore",
     "NotAllowed",
+    "NotFound",
     "NotKept",
     "OutcomeUnknown",
     "RevisionConflict",
@@ -214,6 +218,35 @@ class RevisionConflict(Conflict):
         self.key = key
         self.expected = expected
         self.actual = actual
+
+
+class LeaseLost(Conflict):
+    """What this process ran was taken over by another one, or reset; it must let go of it.
+
+    Args:
+        key: the key of the lease's record in the ledger.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"{shorten(key)} is run by another process now, or was reset; nothing was written"
+        )
+        self.key = key
+
+
+class NotFound(TidingsError, LookupError):  # noqa: N818
+    """There is nothing of this name.
+
+    Args:
+        kind: what was looked for, such as `subscription`.
+        name: the name given.
+        remedy: what to do next, as an imperative, such as "`tidings subscriptions list` …".
+    """
+
+    def __init__(self, kind: str, name: str, remedy: str) -> None:
+        super().__init__(f"there is no {kind} {shorten(name)}; {remedy}")
+        self.kind = kind
+        self.name = name
 
 
 class HistoryPruned(TidingsError, LookupError):  # noqa: N818

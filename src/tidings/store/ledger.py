@@ -26,7 +26,7 @@ __all__ = [
     "expect_revision",
 ]
 
-PRIVATE_PREFIXES = ("key/", "key-use/", "session/", "webhook/")
+PRIVATE_PREFIXES = ("key/", "key-use/", "session/", "webhook/", "notice/")
 """Records of a server that serves the store; no route gives them out or takes them."""
 
 OWN_PREFIX = "tidings/"

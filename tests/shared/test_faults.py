@@ -20,6 +20,7 @@ from tidings.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from tidings.event import Event
 from tidings.store.shared import SharedLog, open_shared
 from tidings.store.shared.files import Files
 
@@ -318,9 +319,20 @@ def test_a_url_that_names_no_directory(url: str) -> None:
 
 def test_the_directory_is_made_when_it_is_needed(tmp_path: Path) -> None:
     """To open a store makes nothing yet in the shared directory's place."""
-    store = open_shared(f"shared:///{tmp_path}/a/b?replica={tmp_path}/replica")
-    assert not (tmp_path / "a").exists()
+    store = open_shared(f"shared:///{tmp_path}/b?replica={tmp_path}/replica")
+    assert not (tmp_path / "b").exists()
     store.put("key", 1)
     assert store.get("key") is not None
-    assert (tmp_path / "a" / "b" / "format.json").exists()
+    assert (tmp_path / "b" / "format.json").exists()
     store.close()
+
+
+def test_a_file_system_that_is_not_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory is made, the way to it is not; but for the home, which is ours to make."""
+    with open_shared(f"shared:///{tmp_path}/lab/events?replica={tmp_path}/r") as store:
+        with pytest.raises(StoreUnavailable, match="does not exist; mount its file system"):
+            store.append([Event("x")])
+        assert not (tmp_path / "lab").exists()
+    monkeypatch.setenv("TIDINGS_HOME", f"{tmp_path}/lab/home")
+    with open_shared(f"shared:///{tmp_path}/lab/home/shared?replica={tmp_path}/r") as store:
+        assert store.append([Event("x")])[0].position == 1

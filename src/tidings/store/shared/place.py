@@ -23,8 +23,9 @@ import os
 import stat
 from json import loads
 
+from tidings import settings
 from tidings.durable_files import unique_name
-from tidings.errors import NotAStore, StoreReadOnly, StoreTooNew
+from tidings.errors import NotAStore, StoreReadOnly, StoreTooNew, StoreUnavailable
 from tidings.fields import encode_json
 from tidings.store.shared.failures import no_links
 from tidings.store.shared.files import VANISHED
@@ -114,8 +115,22 @@ class Place:
             )
         return identity
 
+    def _ensure_mounted(self) -> None:
+        """Make one directory, not the way to it: that may be a file system that is not mounted.
+
+        What a node acknowledged on its own disk instead, nobody else would ever see.
+        """
+        parent = os.path.dirname(self.directory)
+        if os.path.lexists(parent) or parent == os.path.abspath(settings.home()):
+            return
+        raise StoreUnavailable(
+            f"{parent}, where the shared directory should lie, does not exist; mount its file "
+            f"system, or make that directory"
+        )
+
     def _made(self) -> str:
         """Make the log, unless another process is faster: then that one's identity."""
+        self._ensure_mounted()
         self.files.make_all(self.directory)
         self._look_at_modes()
         strange = [name for name in self.files.names(self.directory) if name not in _OURS]

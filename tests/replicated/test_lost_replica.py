@@ -35,7 +35,9 @@ def delete_file(file: Path) -> None:
 
 def delete_directory(file: Path) -> None:
     """All of it goes."""
-    shutil.rmtree(file.parent)
+    # Who waits may make files in it meanwhile, which `rmtree` then finds no more or not yet.
+    while file.parent.exists():
+        shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def overwrite_page(file: Path) -> None:

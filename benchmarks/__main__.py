@@ -20,6 +20,7 @@ PARTS = {
     "shell": "the `tidings` command and `import tidings`",
     "group_commit": "64 emitters in one process",
     "waking": "how soon and how cheaply a waiting process learns of another's event",
+    "handlers": "handlers in a worker: events a second, and how soon a new one is picked up",
     "http_post": "POST of one event by 64 clients (needs wrk)",
     "postgres_post": "POST of one event by 64 clients, kept in PostgreSQL (needs wrk)",
     "postgres_at_scale": "the same look-ups in PostgreSQL (takes minutes and 12 GB of disk)",
@@ -30,6 +31,7 @@ PARTS = {
     "sse_latency": "from emit to 100 clients of the live stream",
     "sse_idle": "a thousand idle streams: memory, and stopping with them",
     "run_command": "what `tidings run` adds to the way of a command's output",
+    "webhooks_dead": "10,000 webhook endpoints of which half are dead (takes a quarter of an hour)",
     "shared_directory": "16 processes that emit to a shared directory, and putting much in order",
 }
 

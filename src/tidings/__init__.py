@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     from tidings.envelope import EventKind as EventKind
     from tidings.envelope import create_event as create_event
     from tidings.event import Event as Event
+    from tidings.handlers import Handler as Handler
+    from tidings.outbox import Outbox as Outbox
+    from tidings.schedule import Schedule as Schedule
     from tidings.store import open_store as open_store
     from tidings.store.base import Store as Store
     from tidings.store.query import Filter as Filter
     from tidings.store.query import Query as Query
+    from tidings.subscriptions.worker import Worker as Worker
 
 _HOMES = {
     "AsyncBus": "tidings.aio",
@@ -40,8 +44,12 @@ _HOMES = {
     "EventEnvelope": "tidings.envelope",
     "EventKind": "tidings.envelope",
     "Filter": "tidings.store.query",
+    "Handler": "tidings.handlers",
+    "Outbox": "tidings.outbox",
     "Query": "tidings.store.query",
+    "Schedule": "tidings.schedule",
     "Store": "tidings.store.base",
+    "Worker": "tidings.subscriptions.worker",
     "create_event": "tidings.envelope",
     "default_bus": "tidings.api",
     "emit": "tidings.api",
@@ -64,8 +72,12 @@ __all__ = [
     "EventEnvelope",
     "EventKind",
     "Filter",
+    "Handler",
+    "Outbox",
     "Query",
+    "Schedule",
     "Store",
+    "Worker",
     "create_event",
     "default_bus",
     "emit",

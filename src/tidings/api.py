@@ -56,7 +56,12 @@ def default_bus() -> Bus:
         InvalidSetting: a setting is not usable.
     """
     global _default
-    wanted = (settings.default_url(), settings.spool_directory(), settings.state_directory())
+    wanted = (
+        settings.default_url(),
+        settings.spool_directory(),
+        settings.state_directory(),
+        settings.api_target(),
+    )
     with _lock:
         if _default is None or _default[0] != wanted:
             if _default is None:

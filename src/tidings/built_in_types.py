@@ -63,6 +63,58 @@ _RUN = {
     ),
 }
 
+_OWN: dict[str, dict[str, tuple[str, str]]] = {
+    "subscription": {
+        "tidings.dead_letter": (
+            "A handler was given up for an event; `tidings dead-letters` tells more",
+            "subscription position event_id type attempts error held",
+        ),
+        "tidings.subscription.skipped": (
+            "Events were pruned before a handler was called for them",
+            "subscription partition from to about",
+        ),
+    },
+    "webhook": {
+        "tidings.webhook.disabled": (
+            "A webhook was stopped: its receiver is gone, or failed for too long",
+            "endpoint url description reason failing_since status error",
+        ),
+        "tidings.webhook.skipped": (
+            "Events were pruned before a webhook was sent them",
+            "endpoint url shard endpoints first",
+        ),
+    },
+    "notice": {
+        "tidings.notice.sent": (
+            "A message was sent to people",
+            "notice title events positions undertakings",
+        ),
+        "tidings.notice.failed": (
+            "A message to people cannot be sent; it is tried again",
+            "notice error position",
+        ),
+    },
+    "watch": {
+        "tidings.watch.missed": (
+            "An event that was expected did not come in time",
+            "watch expects within of deadline last",
+        ),
+        "tidings.watch.stuck": (
+            "What began has not ended, or not been heard of, in time",
+            "watch expects within of about began heard deadline last",
+        ),
+        "tidings.watch.recovered": (
+            "What was missed or stuck came, was heard of or ended after all",
+            "watch expects within of about ended deadline late happened kept event",
+        ),
+        "tidings.watch.full": (
+            "Too much has begun and not ended; a watch leaves further ones out",
+            "watch expects within of most first",
+        ),
+    },
+}
+"""By what they are about."""
+
 
 def _describe(
     types: dict[str, tuple[str, str]], aggregate_type: str | None = None
@@ -81,5 +133,10 @@ BUILT_IN: dict[str, dict[str, Any]] = {
     **_describe(_WORKFLOW, "workflow"),
     **_describe(_SYSTEM, "system"),
     **_describe(_RUN, "run"),
+    **{
+        name: entry
+        for kind, types in _OWN.items()
+        for name, entry in _describe(types, kind).items()
+    },
 }
 """The built-in types by name; look them up through a catalog, which hands out copies."""

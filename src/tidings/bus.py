@@ -1,18 +1,17 @@
 """The bus: what users hold to emit events, read them back and follow them.
 
 Keeps promise 4 for emits (they wait no longer than the deadline, then spool) and: *an emitted event
-is kept somewhere or the caller is told*. It adds the context, which stores never do, and leaves the
-fallback to the spool to `keeping`. It knows no backend; `aio` is its face for asyncio.
+is kept somewhere or the caller is told*. `making` makes the events, `keeping` falls back to the
+spool. It knows what to call for which events (`on`): listeners it calls, handlers are run by
+`subscriptions`. It knows no backend; `aio` is its face for asyncio.
 """
 
 from __future__ import annotations
 
-import time
-
 from tidings import settings
-from tidings.errors import InvalidEvent, StoreClosed
-from tidings.event import Event
+from tidings.errors import StoreClosed
 from tidings.keeping import Keeping
+from tidings.making import Making
 from tidings.store import open_store
 from tidings.store.base import Batch
 
@@ -20,15 +19,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Self, TypeVar
 
     from tidings.catalog import Catalog
-    from tidings.context import Context
     from tidings.envelope import EventEnvelope
     from tidings.errors import TidingsError
+    from tidings.event import Event
+    from tidings.forward import Forwarding
+    from tidings.handlers import Handler
+    from tidings.listeners import Listeners
+    from tidings.schedule import Schedule
     from tidings.spool import Collected, Spool
     from tidings.store.base import Reading, Store
     from tidings.store.query import Query
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 __all__ = ["Bus"]
 
@@ -59,6 +64,9 @@ class Bus:
 
     Safe for many threads, and after a fork. As a context manager it closes itself.
 
+    Attributes:
+        handlers: what `on` was told to call by a name, for a worker to run.
+
     >>> with Bus("memory:") as bus:
     ...     event = bus.emit("job_done", "figrecipe", payload={"job_id": 4711})
     ...     bus.latest("job_done") == event
@@ -85,11 +93,21 @@ class Bus:
             state_directory=state_dir or settings.state_directory(),
             schema_check=settings.schema_check(),
             spooling=spooling,
+            forwarding=self._forwarding() if spooling else None,
         )
-        self._max_payload = settings.max_payload()
-        self._says_context = context
-        self._find_context: Callable[[], Context] | None = None
+        self._making = Making(context=context, max_payload=settings.max_payload())
+        self.handlers: list[Handler] = []
+        self.listeners: Listeners | None = None
         self._closed = False
+
+    def _forwarding(self) -> Forwarding | None:
+        """What forwards its events to a cloud, where one is set."""
+        target = settings.api_target()
+        if target is None:
+            return None
+        from tidings.forward import Forwarding
+
+        return Forwarding(self.store, *target)
 
     @property
     def url(self) -> str:
@@ -132,7 +150,7 @@ class Bus:
             IdConflict: the id belongs to another event.
             NotKept: neither store nor spool could take it.
         """
-        event = self.event(event_type, project, status, payload, source, **fields)
+        event = self._making.event(event_type, project, status, payload, source, **fields)
         return self._keep([event], expected_version)[0]
 
     def emit_many(self, events: Iterable[Event | Mapping[str, Any]]) -> list[Event]:
@@ -174,91 +192,27 @@ class Bus:
         """
         return self._keep([self.published(event, subject, project)], expected_version)[0]
 
-    def event(
-        self,
-        event_type: str,
-        project: str = "",
-        status: str = "success",
-        payload: Mapping[str, Any] | None = None,
-        source: str | None = None,
-        **fields: Any,
-    ) -> Event:
+    def event(self, event_type: str, *args: Any, **fields: Any) -> Event:
         """Make the event that `emit` would keep, and keep nothing; arguments as there."""
-        if payload is None:
-            payload = {}
-        elif not isinstance(payload, dict):
-            payload = _object("payload", payload)
-        context = self._context()
-        if context is None:
-            return Event(event_type, project, status, payload, source or "local",
-                         max_payload=self._max_payload, **fields)  # fmt: skip
-        if context.correlation_id is not None and fields.get("correlation_id") is None:
-            fields["correlation_id"] = context.correlation_id
-        if context.causation_id is not None and fields.get("causation_id") is None:
-            fields["causation_id"] = context.causation_id
-        return Event(
-            event_type,
-            project,
-            status,
-            payload,
-            context.source if source is None else source,
-            context=context.text or None,
-            max_payload=self._max_payload,
-            **fields,
-        )
+        return self._making.event(event_type, *args, **fields)
 
     def events(self, events: Iterable[Event | Mapping[str, Any]]) -> list[Event]:
         """The events that `emit_many` would keep; keeps nothing."""
-        return [self._event_of(event) for event in events]
-
-    def _event_of(self, event: Event | Mapping[str, Any]) -> Event:
-        if isinstance(event, Event):
-            return event
-        fields = _object("event", event)
-        context = self._context()
-        if context is not None:
-            fields = {
-                "source": context.source,
-                "correlation_id": context.correlation_id,
-                "causation_id": context.causation_id,
-                "context": context.fields,
-                # As in `Event.from_dict`, none counts as left out.
-                **{k: v for k, v in fields.items() if v is not None or k == "payload"},
-            }
-        return Event.from_dict(fields, max_payload=self._max_payload)
+        return [self._making.event_of(event) for event in events]
 
     def published(self, event: Event | EventEnvelope, subject: str | None, project: str) -> Event:
         """The event that `publish` would keep; keeps nothing."""
-        if isinstance(event, Event):
-            if subject is not None or project:
-                raise InvalidEvent(
-                    "subject", subject or project, "is for envelopes; an event has its own"
-                )
-            return event
-        from tidings.envelope import to_event
+        return self._making.published(event, subject, project)
 
-        context = self._context()
-        if context is None:
-            return to_event(event, subject, project, max_payload=self._max_payload)
-        return to_event(
-            event,
-            subject,
-            project,
-            context.source,
-            correlation_id=context.correlation_id,
-            causation_id=context.causation_id,
-            context=context.text,
-            max_payload=self._max_payload,
-        )
+    def check(self, event: Event) -> None:
+        """See that the event's payload fits the schema of its type, as before it is kept.
 
-    def _context(self) -> Context | None:
-        if not self._says_context:
-            return None
-        if self._find_context is None:
-            from tidings.context import current
-
-            self._find_context = current
-        return self._find_context()
+        Raises:
+            SchemaViolation: it does not, and `TIDINGS_SCHEMA_CHECK` is `strict`.
+        """
+        violation = self._keeping.violation([event])
+        if violation is not None:
+            raise violation
 
     # Keeping --------------------------------------------------------------------------------------
 
@@ -268,15 +222,24 @@ class Bus:
             raise result
         return result
 
-    def keep_all(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
+    def keep_all(
+        self, batches: Sequence[Batch], *, tell: bool = True
+    ) -> list[list[Event] | Exception]:
         """Keep many independent batches at once, each in the store or else in the spool.
+
+        Args:
+            batches: what to keep.
+            tell: whether listeners hear of it, in this thread; `AsyncBus` tells them in its loop.
 
         Returns:
             For each batch its events, or what `emit` would raise.
         """
         if self._closed:
             raise StoreClosed(f"this bus on {self.url} was closed; make a new one")
-        return self._keeping.keep_all(batches)
+        results = self._keeping.keep_all(batches)
+        if tell and self.listeners is not None:
+            self.listeners.tell(results)
+        return results
 
     @property
     def last_failure(self) -> TidingsError | None:
@@ -347,24 +310,10 @@ class Bus:
 
         It ends when the bus is closed.
         """
-        query = followed(_query(None, filters))
-        seen = 0
-        last = time.monotonic()
+        from tidings.following import follow
+
         try:
-            while query.limit is None or seen < query.limit:
-                reading = self.store.read(reading_query(query, after))
-                for event in reading:
-                    after = reading.position
-                    if query.contains is None or query.matches(event):
-                        seen += 1
-                        yield event
-                        last = time.monotonic()
-                        if seen == query.limit:
-                            return
-                after = reading.position
-                left = None if timeout is None else timeout - (time.monotonic() - last)
-                if has_ended(query, after, left) or self.store.wait(after, left) <= after:
-                    return
+            yield from follow(self.store, followed(_query(None, filters)), after, timeout)
         except StoreClosed:
             if not self._closed:
                 raise
@@ -384,6 +333,65 @@ class Bus:
         """
         start = self.store.head() if after is None else after
         return next(self.follow(after=start, timeout=timeout, **filters), None)
+
+    # Handlers -------------------------------------------------------------------------------------
+
+    def on(
+        self,
+        *types: str,
+        name: str | None = None,
+        from_: str | int = "beginning",
+        partitions: int = 1,
+        attempts: int = 10,
+        schedule: Schedule | None = None,
+        on_failure: str = "skip",
+        outbox: bool = False,
+        **filters: Any,
+    ) -> Callable[[F], F]:
+        """Have a function, plain or async, called for events: `@bus.on("job.*", name="notify")`.
+
+        With a name it is a *handler*: workers call it (`tidings worker`), at least once for each
+        event, in order for each aggregate, and go on from where they were. Without one it is a
+        *listener*: called in this process for what this bus keeps; what it raises is logged.
+
+        Args:
+            types: of which types, exact or with a `*` at the end; none for all but `tidings.*`.
+            name: names the subscription, whose position is kept.
+            from_: where a new subscription begins: `beginning`, `now`, or past a position.
+            partitions: so many processes and threads work at it at the same time, by aggregate.
+            attempts: how often a failing event is tried in all; pauses double from one second on.
+            schedule: the pauses themselves, in place of `attempts`.
+            on_failure: once an event was given up, `skip` goes on with its aggregate's next one,
+                `hold` waits for a person.
+            outbox: whether the function takes an `Outbox` as well; what it emits there is kept in
+                one transaction with the note that the event was handled.
+            filters: which events; see `Filter`, and `exclude` of `Query`.
+
+        Raises:
+            InvalidSetting: an argument makes no sense, or another handler has this name.
+            InvalidQuery: a filter makes no sense.
+        """
+        from tidings.handlers import declared, wanted
+
+        query = followed(wanted(types, filters))
+
+        def declare(function: F) -> F:
+            handler = declared(
+                self.handlers, function, name, query, from_, partitions, attempts, schedule,
+                on_failure, outbox,
+            )  # fmt: skip
+            if handler.name is None:
+                self._listen(handler)
+            return function
+
+        return declare
+
+    def _listen(self, listener: Handler) -> None:
+        if self.listeners is None:
+            from tidings.listeners import Listeners
+
+            self.listeners = Listeners()
+        self.listeners.add(listener)
 
     # Types ----------------------------------------------------------------------------------------
 
@@ -408,8 +416,14 @@ class Bus:
     # Its end --------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the store; followers end. A second call does nothing."""
+        """Close the store; followers end. A second call does nothing.
+
+        Async listeners are waited for, ten seconds at most; what is being forwarded, one second.
+        """
+        if self.listeners is not None:
+            self.listeners.close()
         self._closed = True
+        self._keeping.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -438,33 +452,9 @@ def followed(query: Query) -> Query:
     return query.replace(exclude=Filter(**conditions))
 
 
-def has_ended(query: Query, after: int, left: float | None) -> bool:
-    """Whether a follower that has read so far has no time (seconds) or no positions left.
-
-    Looking at the time here, too, ends it beside writers whose events it does not want, however
-    many they are.
-    """
-    return (left is not None and left <= 0) or (
-        query.before is not None and after >= query.before - 1
-    )
-
-
-def reading_query(query: Query, after: int) -> Query:
-    """What a follower reads next: oldest first, so a search for text is left to `matches`."""
-    return query.replace(after=after, limit=None, backwards=False, contains=None)
-
-
 def _query(query: Query | None, filters: dict[str, Any]) -> Query:
     from tidings.store.query import Query
 
     if query is None:
         return Query(**filters)
     return query.replace(**filters) if filters else query
-
-
-def _object(field: str, value: object) -> dict[str, Any]:
-    from collections.abc import Mapping
-
-    if not isinstance(value, Mapping):
-        raise InvalidEvent(field, value, "must be an object")
-    return dict(value)

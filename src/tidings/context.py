@@ -68,6 +68,7 @@ _BATCH_SYSTEMS = {
             "SLURM_JOB_ID": "job_id",
             "SLURM_ARRAY_JOB_ID": "array_job_id",
             "SLURM_ARRAY_TASK_ID": "array_task_id",
+            "SLURM_ARRAY_TASK_COUNT": "array_task_count",
             "SLURM_STEP_ID": "step_id",
             "SLURM_PROCID": "procid",
             "SLURM_CLUSTER_NAME": "cluster",

@@ -11,7 +11,8 @@
 # events may be missing, as sh cannot sync a directory.
 #
 # Beside sh it needs awk, cat, date, dd, od and tr. It reads TIDINGS_SPOOL, TIDINGS_HOME,
-# TIDINGS_CONTEXT, TIDINGS_CORRELATION_ID, TIDINGS_CAUSATION_ID and the variables of the job.
+# TIDINGS_CONTEXT, TIDINGS_CORRELATION_ID, TIDINGS_CAUSATION_ID, TIDINGS_API_URL, TIDINGS_API_KEY
+# and the variables of the job.
 
 usage() {
     printf 'emit.sh: %s\nusage: emit.sh TYPE [--project P] [--status S] [--strict] [key=value ...]\n' \
@@ -165,9 +166,14 @@ spool=${TIDINGS_SPOOL:-${home:+$home/spool}}
 file=0$seconds$nanoseconds-$(printf %s "$(uname -n)" | tr -c 'A-Za-z0-9._-' _)-$$-$random.json
 [ -d "$spool/tmp" ] && [ -d "$spool/new" ] || mkdir -p -- "$spool/tmp" "$spool/new" ||
     fail "$spool cannot be made; let TIDINGS_SPOOL name another directory"
+# Where it is to be forwarded to is written first: the event may be collected at once.
+mark=$spool/new/.$file.forward
+[ -z "$TIDINGS_API_KEY" ] || [ -z "$TIDINGS_API_URL" ] ||
+    printf '%s\n' "$TIDINGS_API_URL" | dd of="$mark" conv=fsync 2>/dev/null ||
+    printf '%s\n' "$TIDINGS_API_URL" >"$mark"
 printf '%s\n' "$event" | dd of="$spool/tmp/$file" bs=64k conv=fsync 2>/dev/null ||
     printf '%s\n' "$event" | cat >"$spool/tmp/$file" && # where dd cannot sync, as on old BSDs
     mv -f -- "$spool/tmp/$file" "$spool/new/$file" || {
-    rm -f -- "$spool/tmp/$file"
+    rm -f -- "$spool/tmp/$file" "$mark"
     fail "$spool cannot be written; free space there, or let TIDINGS_SPOOL name another directory"
 }

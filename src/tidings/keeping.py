@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tidings.catalog import Catalog
     from tidings.event import Event
+    from tidings.forward import Forwarding
     from tidings.spool import Spool
     from tidings.state_files import StateFiles
     from tidings.store.base import Batch, Store
@@ -32,6 +33,7 @@ class Keeping:
         schema_check: `off`, `warn` or `strict`; see `Catalog.check`.
         spooling: whether events wait in the spool when the store cannot take them; without it the
             caller is told why.
+        forwarding: forwards what is kept to a cloud; none where none is set.
 
     Attributes:
         last_failure: why the newest event that went to the spool could not be kept in the store.
@@ -48,8 +50,10 @@ class Keeping:
         state_directory: str | None,
         schema_check: str,
         spooling: bool = True,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.store = store
+        self._forwarding = forwarding
         self._spooling = spooling
         self.last_failure: TidingsError | None = None
         self._spool_directory = spool_directory
@@ -83,28 +87,36 @@ class Keeping:
         Returns:
             For each batch its events, without position where they wait in the spool, or the error.
         """
-        refusals = [self._violation(batch) for batch in batches]
+        refusals = [self.violation(batch.events) for batch in batches]
         if refusals.count(None) == len(refusals):
             return self._store_or_spool(batches)
         good = [batch for batch, why in zip(batches, refusals, strict=True) if why is None]
         outcomes = iter(self._store_or_spool(good) if good else ())
         return [next(outcomes) if why is None else why for why in refusals]
 
-    def _violation(self, batch: Batch) -> TidingsError | None:
-        """Why the batch's payloads do not fit their schemas, if that is to be refused."""
+    def violation(self, events: Sequence[Event]) -> TidingsError | None:
+        """Why the events' payloads do not fit their schemas, if that is to be refused."""
         if self._schema_check == "off":
             return None
         try:
-            self.catalog.check_all(batch.events, self._schema_check)
+            self.catalog.check_all(events, self._schema_check)
         except StoreUnavailable:
             return None  # The store will say so itself; the event is spooled unchecked.
         except TidingsError as error:
             return error
         return None
 
+    def close(self) -> None:
+        """Wait a second at most for what is being forwarded; the store is about to be closed."""
+        if self._forwarding is not None:
+            self._forwarding.close()
+
     def _store_or_spool(self, batches: Sequence[Batch]) -> list[list[Event] | Exception]:
+        forwarding, sent = self._forwarding, batches
+        if forwarding is not None:
+            sent = [forwarding.marked(batch) for batch in batches]
         try:
-            results = self.store.append_all(batches)
+            results = self.store.append_all(sent)
         except (StoreUnavailable, OutcomeUnknown) as failure:
             results = [self._put_in_spool(batch, failure) for batch in batches]
         else:
@@ -114,6 +126,10 @@ class Keeping:
                 else result
                 for batch, result in zip(batches, results, strict=True)
             ]
+        if forwarding is not None:
+            for batch, result in zip(batches, results, strict=True):
+                if isinstance(result, list):
+                    forwarding.kept(batch.events, result)
         if self._state_directory is not None:
             for result in results:
                 if isinstance(result, list):
@@ -125,9 +141,11 @@ class Keeping:
             return failure
         self.last_failure = failure
         waiting: list[str] = []
+        forwarding = self._forwarding
         try:
             for event in batch.events:
-                waiting.append(self.spool.put(event))  # noqa: PERF401 - one may fail
+                forward = "" if forwarding is None else forwarding.url_of(event)
+                waiting.append(self.spool.put(event, forward))
         except NotKept as error:
             self._withdraw(waiting)
             error.add_note(f"the store could not take it either: {failure}")
@@ -136,10 +154,8 @@ class Keeping:
 
     def _withdraw(self, waiting: list[str]) -> None:
         """Take back the first events of a batch whose last ones found no room."""
-        from tidings.durable_files import forget
-
         for path in waiting:
-            forget(path)
+            self.spool.withdraw(path)
 
     def _write_state(self, directory: str, events: list[Event]) -> None:
         if self._state_files is None:

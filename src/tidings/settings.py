@@ -10,9 +10,12 @@
     TIDINGS_MAX_PAYLOAD     the largest payload as JSON (bytes); 1048576
     TIDINGS_STATE_DIR       where `{type}_latest.json` and `history.jsonl` go; nowhere
     TIDINGS_SCHEMA_CHECK    off, warn or strict, for types with a JSON Schema; warn
+    TIDINGS_WEBHOOK_NETWORKS  networks where any webhook may lie though they are not public; none
     TIDINGS_CONTEXT         off leaves out where events are made; on
     TIDINGS_CORRELATION_ID  the undertaking new events belong to
     TIDINGS_CAUSATION_ID    what caused them
+    TIDINGS_API_URL         where each event is forwarded to, with
+    TIDINGS_API_KEY         what is shown there; nothing is forwarded unless both are set
 
 It only reads; what a value means is said where it is used.
 """
@@ -24,6 +27,7 @@ import os
 from tidings.errors import InvalidSetting, shorten
 
 __all__ = [
+    "api_target",
     "cache_directory",
     "checked_key",
     "deadline",
@@ -34,6 +38,7 @@ __all__ = [
     "schema_check",
     "spool_directory",
     "state_directory",
+    "webhook_networks",
 ]
 
 _DEADLINE = 1.0
@@ -83,6 +88,19 @@ def key() -> str | None:
     """
     text = os.environ.get("TIDINGS_KEY")
     return checked_key(text.strip()) if text else None
+
+
+def api_target(prefix: str = "TIDINGS", url: str = "") -> tuple[str, str] | None:
+    """Where events are forwarded to, and the key that is shown there; none for nowhere.
+
+    Args:
+        prefix: of the variables `…_API_URL` and `…_API_KEY`; a drop-in has its own.
+        url: where to, if only the key is set.
+    """
+    # As they are: a forward never fails its caller, so `tidings.forward` says what is wrong.
+    key = os.environ.get(f"{prefix}_API_KEY", "").strip()
+    url = (os.environ.get(f"{prefix}_API_URL") or url).strip() if key else ""
+    return (url, key) if url else None
 
 
 def checked_key(text: str) -> str:
@@ -150,3 +168,8 @@ def schema_check() -> str:
     if text not in ("off", "warn", "strict"):
         raise InvalidSetting(f"TIDINGS_SCHEMA_CHECK {shorten(text)} must be off, warn or strict")
     return text
+
+
+def webhook_networks() -> str:
+    """The networks where any webhook may lie (`TIDINGS_WEBHOOK_NETWORKS`), as written."""
+    return os.environ.get("TIDINGS_WEBHOOK_NETWORKS") or ""

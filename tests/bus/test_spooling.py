@@ -44,11 +44,11 @@ def test_a_batch_waits_whole_or_not_at_all(
     assert locked.in_transaction
     put, puts = bus.spool.put, []
 
-    def put_two(event: Event) -> str:
+    def put_two(event: Event, forward: str) -> str:
         puts.append(event)
         if len(puts) > 2:
             raise NotKept("the disk is full")
-        return put(event)
+        return put(event, forward)
 
     monkeypatch.setattr(bus.spool, "put", put_two)
     with pytest.raises(NotKept):

@@ -11,6 +11,7 @@ import pytest
 from tidings.bus import Bus
 from tidings.event import Event
 from tidings.spool import Spool
+from tidings.subscriptions.leases import Leases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,6 +165,9 @@ class TestDoctor:
         assert found["TIDINGS_HOME"] == f"{filled.home} (set)"
         assert found["TIDINGS_DEADLINE"].endswith("(default)")
         assert "head 10" in found["store"]
+        assert found["delivery"] == "nothing is to be delivered"
+        assert "webhooks" in found["extras"]
+        assert "forward" not in found
         assert {"spool", "file system", "disk space", "durable write", "surroundings"} <= {*found}
 
     def test_names_a_dead_store_and_bad_settings(self, shell: Shell) -> None:
@@ -174,6 +178,36 @@ class TestDoctor:
         bad = [json.loads(line) for line in done.stdout.splitlines() if b'"well":false' in line]
         assert {"TIDINGS_SCHEMA_CHECK"} < {finding["about"] for finding in bad}
         assert all(finding["found"] for finding in bad)
+
+    def test_says_what_is_to_be_delivered_and_by_whom(self, shell: Shell) -> None:
+        """Who waits for events that nobody delivers is told what is missing."""
+        added = shell("watch", "add", "nightly", "--within", "24h")
+        assert b"it begins once `tidings serve` or `tidings worker` runs" in added.stderr
+        found = {finding["about"]: finding for finding in shell.json("doctor")}
+        assert found["delivery"]["found"] == "1 watch; signed on for them: 0"
+        assert "`tidings worker`" in found["delivery"]["remedy"]
+        with Bus(shell.url) as bus:
+            leases = Leases(bus.store)
+            leases.turn()
+            assert shell("watch", "add", "weekly", "--within", "7d").stderr == b""
+            leases.close()
+
+    @pytest.mark.parametrize(
+        ("url", "key", "well", "says"),
+        [
+            ("cloud.example.org", "k", False, "cannot be forwarded to cloud.example.org"),
+            ("https://cloud.example.org", "", True, "is set, and TIDINGS_API_KEY is not"),
+            ("https://cloud.example.org", "k", True, "0 events wait, 0 were put aside"),
+        ],
+    )
+    def test_tells_of_the_forward(
+        self, shell: Shell, url: str, key: str, well: bool, says: str
+    ) -> None:
+        """Where anything is said of a cloud, it is told what comes of it."""
+        done = shell("doctor", TIDINGS_API_URL=url, TIDINGS_API_KEY=key)
+        lines = map(json.loads, done.stdout.splitlines())
+        (told,) = [line for line in lines if line["about"] == "forward"]
+        assert (told["well"], says in told["found"]) == (well, True)
 
     def test_leaves_nothing_behind(self, filled: Shell) -> None:
         """What it wrote to measure is gone."""

@@ -215,7 +215,9 @@ def test_the_last_use_is_written_once_a_minute(
 
 def test_secrets_of_the_ledger_are_named() -> None:
     """What no route may give out has names that begin like this."""
-    assert set(PRIVATE_PREFIXES) == {"key/", "key-use/", "session/", "webhook/"}
+    secret = {"key/", "key-use/", "session/", "webhook/", "notice/"}
+    answers = {"webhook-at/", "webhook-log/", "webhook-ask/"}
+    assert set(PRIVATE_PREFIXES) == secret | answers
 
 
 # The command -------------------------------------------------------------------------------------

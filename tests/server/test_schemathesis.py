@@ -5,15 +5,17 @@ Schemathesis asks what the document allows and what it forbids, and holds every 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+
+from tests.server.conftest import Server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 PATIENCE = 120
@@ -24,13 +26,23 @@ PARTS = {
     "stream": ("GET", "^/events/stream$"),
     "emitting": ("POST", "^/events/"),
     "server": ("(GET|POST|DELETE)", "^/($|health|metrics|session)"),
+    "delivery": ("(GET|POST|PATCH|DELETE)", "^/(webhooks|subscriptions|dead-letters)"),
 }
 """Methods and paths, as patterns. `/log` and `/ledger` are not in the document: they are between a
 server and `RemoteStore`, whose contract suite asks them."""
 
 
 @pytest.fixture(scope="module")
-def kept(shared_server: Any) -> Iterator[str]:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that delivers nothing: webhooks are made here that lead anywhere."""
+    environment = {name: "" for name in os.environ if name.startswith("TIDINGS_")}
+    started = Server(tmp_path_factory.mktemp("served"), ("--no-deliver",), environment)
+    yield started
+    started.kill()
+
+
+@pytest.fixture(scope="module")
+def kept(shared_server: Server) -> Iterator[str]:
     """The server's address; it has some events of each kind."""
     with shared_server.client() as client:
         for kind in ("agent", "workflow", "system"):

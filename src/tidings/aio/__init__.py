@@ -11,8 +11,9 @@ import asyncio
 
 from tidings.aio.watch import Watch
 from tidings.aio.writer import Writer
-from tidings.bus import Bus, followed, has_ended, reading_query
+from tidings.bus import Bus, followed
 from tidings.errors import StoreClosed
+from tidings.following import has_ended, reading_query
 from tidings.store.base import Batch
 from tidings.store.query import Query
 
@@ -20,12 +21,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Self, TypeVar
 
     from tidings.aio.writer import Results
     from tidings.envelope import EventEnvelope
     from tidings.event import Event
+    from tidings.handlers import Handler
     from tidings.store.base import Store
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 __all__ = ["AsyncBus"]
 
@@ -67,6 +71,19 @@ class AsyncBus:
     def store(self) -> Store:
         """The store behind it; its calls block."""
         return self.bus.store
+
+    @property
+    def handlers(self) -> list[Handler]:
+        """What `on` was told to call by a name; as `Bus.handlers`."""
+        return self.bus.handlers
+
+    def on(self, *types: str, **options: Any) -> Callable[[F], F]:
+        """Have a function called for events; as `Bus.on`.
+
+        Listeners are called in the loop: async ones as tasks, plain ones at once, so that they must
+        not block it.
+        """
+        return self.bus.on(*types, **options)
 
     async def emit(self, event_type: str, *args: Any, **fields: Any) -> Event:
         """Say that something happened; arguments, result and errors as for `Bus.emit`.
@@ -175,8 +192,15 @@ class AsyncBus:
         return await asyncio.to_thread(self.bus.get_type_info, event_type)
 
     async def close(self) -> None:
-        """Keep what was asked for before, then close the store; followers end."""
+        """Keep what was asked for before, then close the store; followers end.
+
+        Async listeners are waited for, ten seconds at most.
+        """
+        if self.bus.listeners is not None:
+            await self.bus.listeners.finish()  # while they can still emit
         await asyncio.to_thread(self._writer.close)
+        if self.bus.listeners is not None:
+            await self.bus.listeners.finish()  # those that were told last
         self._closed = True
         self._watch.close()
         await asyncio.to_thread(self.bus.close)

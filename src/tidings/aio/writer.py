@@ -102,6 +102,10 @@ class Writer:
             if self._withdraw(request):
                 raise
             raise asyncio.CancelledError(await request.outcome()) from None
+        finally:
+            # Here, because this is the emitter's task and context; also when it was cancelled.
+            if self._bus.listeners is not None and isinstance(request.result, list):
+                self._bus.listeners.tell(request.result, request.loop)
 
     def close(self) -> None:
         """Keep what waits, then end."""
@@ -164,7 +168,7 @@ class Writer:
         started = perf_counter()
         results: Results | Exception
         try:
-            results = self._bus.keep_all(batches)
+            results = self._bus.keep_all(batches, tell=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
             results = error
         if self.on_commit is not None:

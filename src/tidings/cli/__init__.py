@@ -37,9 +37,15 @@ MODULES = {
     "backup": "upkeep",
     "prune": "removing",
     "redact": "removing",
+    "subscriptions": "subscriptions",
+    "dead-letters": "dead_letters",
+    "webhooks": "webhooks",
+    "notify": "notify",
+    "watch": "watch",
     "keys": "keys",
     "check": "upkeep",
     "serve": "serve",
+    "worker": "worker",
     "doctor": "doctor",
     "completions": "completions",
     "help": "help",
@@ -72,11 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # It is over before there is garbage to collect; to look for some costs it a millisecond.
         gc.disable()
     code = _carried_out(list(sys.argv[1:] if argv is None else argv))
-    if argv is None:
+    if argv is None and "tidings.cli.worker" not in sys.modules:
+        _finish_forwards()
         # All is flushed and closed. Taking the interpreter down would cost a shell emit as much
-        # as starting it did.
+        # as starting it did. Only a worker's module may have something to do at the end.
         os._exit(code)
     return code
+
+
+def _finish_forwards() -> None:
+    """Wait a second at most for what is on its way to a cloud."""
+    forward = sys.modules.get("tidings.forward")
+    if forward is not None:
+        forward.finish()
 
 
 def _carried_out(arguments: list[str]) -> int:

@@ -184,11 +184,28 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
     >>> nearest("--projct", ["--project", "--status"])
     '; did you mean --project?'
+    >>> nearest("remove", ["resume", "delete"])
+    '; did you mean delete?'
     """
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), n=1)
+    known = list(known)
+    same = [name for names in _SAME if word in names for name in names if name in known]
+    close = same or get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+_SAME = (
+    ("delete", "revoke", "discard", "remove", "rm", "del"),
+    ("add", "create", "new", "make"),
+    ("change", "edit", "update", "set"),
+    ("list", "ls"),
+    ("show", "get", "info", "status"),
+    ("pause", "stop", "disable"),
+    ("resume", "start", "enable"),
+    ("replay", "retry"),
+)
+"""What people call the same thing elsewhere; letters alone would lead from `remove` to `resume`."""
 
 
 def _take_long(named: dict[str, Option], given: Given, argument: str, waiting: list[str]) -> None:

@@ -20,6 +20,7 @@ from tidings.cli.show import Display, printable
 from tidings.errors import TidingsError
 from tidings.filesystems import network_file_system
 from tidings.masking import masked
+from tidings.subscriptions.leases import WORKERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from tidings.bus import Bus
     from tidings.cli.command import Given
+    from tidings.store.base import Store
 
 __all__ = ["COMMANDS"]
 
@@ -41,6 +43,23 @@ _SETTINGS: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("TIDINGS_STATE_DIR", settings.state_directory),
     ("TIDINGS_SCHEMA_CHECK", settings.schema_check),
 )
+_DELIVERED = (
+    ("subscription/", "handler", "handlers"),
+    ("webhook/", "webhook", "webhooks"),
+    ("notice/", "notice", "notices"),
+    ("watch/", "watch", "watches"),
+)
+_EXTRAS = {
+    "server": "uvicorn",
+    "webhooks": "aiohttp",
+    "notify": "apprise",
+    "postgres": "psycopg",
+    "nats": "nats",
+    "schema": "jsonschema",
+}
+"""A module that each brings."""
+
+_API = ("TIDINGS_API_URL", "TIDINGS_API_KEY")
 
 
 class _Finding(NamedTuple):
@@ -63,11 +82,15 @@ def _doctor(given: Given) -> int:
 
 def _findings(given: Given) -> Iterator[_Finding]:
     yield _Finding("tidings", True, f"{version()}, Python {sys.version.split()[0]}")
+    yield _extras()
     yield from map(_setting, _SETTINGS)
     try:
         with opened(given) as bus:
             yield _store(bus)
             yield _spool(bus)
+            if not bus.url.startswith(("http://", "https://")):  # else the server's own doctor
+                yield _delivery(bus.store)
+            yield from _forward(bus.store)
     except TidingsError as error:
         yield _Finding("store", False, str(error))
     for directory in dict.fromkeys((settings.home(), settings.spool_directory())):
@@ -104,6 +127,57 @@ def _spool(bus: Bus) -> _Finding:
         return _Finding("spool", False, str(error))
     found = f"{waiting:,} events wait in {bus.spool.directory}"
     return _Finding("spool", True, found, "tidings collect moves them" if waiting else "")
+
+
+def _delivery(store: Store) -> _Finding:
+    try:
+        kinds = [(len(store.keys(prefix)), one, many) for prefix, one, many in _DELIVERED]
+        processes = len(store.keys(WORKERS))
+    except TidingsError as error:
+        return _Finding("delivery", False, str(error))
+    there = ", ".join(
+        f"{count:,} {one if count == 1 else many}" for count, one, many in kinds if count
+    )
+    if not there:
+        return _Finding("delivery", True, "nothing is to be delivered")
+    found = f"{there}; signed on for them: {processes:,}"
+    remedy = "" if processes else "`tidings serve` or `tidings worker` delivers"
+    return _Finding("delivery", True, found, remedy)
+
+
+def _forward(store: Store) -> Iterator[_Finding]:
+    """What is forwarded to a cloud, where anything is said of that."""
+    from tidings.forward import state_of
+    from tidings.forward.posting import is_address
+
+    target = settings.api_target()
+    if target is None:
+        for name, other in (_API, _API[::-1]):
+            if os.environ.get(name):
+                found = f"nothing is forwarded: {name} is set, and {other} is not"
+                yield _Finding("forward", True, found)
+        return
+    if not is_address(target[0]):
+        found = f"events cannot be forwarded to {masked(target[0])}"
+        yield _Finding("forward", False, found, "TIDINGS_API_URL must begin with https://")
+        return
+    try:
+        waiting, refused = state_of(store)
+    except TidingsError as error:
+        yield _Finding("forward", False, str(error))
+        return
+    found = f"to {masked(target[0])}: {waiting:,} events wait, {refused:,} were put aside"
+    yield _Finding("forward", True, found, "tidings collect sends them" if waiting else "")
+
+
+def _extras() -> _Finding:
+    from importlib.util import find_spec
+
+    there = [name for name, module in _EXTRAS.items() if find_spec(module) is not None]
+    missing = [name for name in _EXTRAS if name not in there]
+    found = f"installed: {', '.join(there) or 'none'}"
+    remedy = f"pip install 'tidings[EXTRA]' adds {', '.join(missing)}" if missing else ""
+    return _Finding("extras", True, found, remedy)
 
 
 def _place(directory: str) -> Iterator[_Finding]:

@@ -30,12 +30,14 @@ __all__ = ["COMMANDS"]
 def _emit(given: Given) -> int:
     fields = _fields(given)
     made: list[Event] = []
+    kept: list[Event] = []
     try:
-        event = in_time(lambda: _kept(given, fields, made), patience())
+        event = in_time(lambda: _kept(given, fields, made, kept), patience())
     except Unanswered as error:
-        if not made or not _waits(made[0], str(error)):
+        # What is kept may still be on its way to a cloud.
+        if not kept and (not made or not _waits(made[0], str(error))):
             return _not_kept(given, str(error))
-        event = made[0]
+        event = (kept or made)[0]
     except (NotKept, StoreUnavailable, OutcomeUnknown) as error:
         return _not_kept(given, str(error))
     except TidingsError:
@@ -47,7 +49,7 @@ def _emit(given: Given) -> int:
     return DONE
 
 
-def _kept(given: Given, fields: dict[str, Any], made: list[Event]) -> Event:
+def _kept(given: Given, fields: dict[str, Any], made: list[Event], kept: list[Event]) -> Event:
     from tidings.bus import Bus
 
     expected_version = fields.pop("expected_version")
@@ -56,6 +58,7 @@ def _kept(given: Given, fields: dict[str, Any], made: list[Event]) -> Event:
         if expected_version is None:  # else its condition has to be decided now
             made.append(event)
         event = bus.publish(event, expected_version=expected_version)
+        kept.append(event)
         if event.position is None:
             say(f"the event waits in {bus.spool.directory}, as {bus.last_failure}")
     return event
@@ -67,8 +70,9 @@ def _waits(event: Event, why: str) -> bool:
     from tidings.spool import Spool
 
     spool = Spool(settings.spool_directory())
+    url, _ = settings.api_target() or ("", "")
     try:
-        in_time(lambda: spool.put(event), SPARE)
+        in_time(lambda: spool.put(event, url), SPARE)
     except TidingsError:
         return False
     say(f"the event waits in {spool.directory}, as {why}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tidings.cli.command import Given
     from tidings.store.base import Count
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "confirmed"]
 
 
 def _prune(given: Given) -> int:
@@ -36,7 +36,7 @@ def _prune(given: Given) -> int:
         meant = f"{_said(count)} up to position {through}"
         if given["dry_run"]:
             return _would(given, {"would_prune": count.value, "through": through}, meant, "pruned")
-        if not _confirmed(given, f"{meant} will be removed for good"):
+        if not confirmed(given, f"{meant} will be removed for good"):
             return NO
         removed = prune(bus.store, through)
     Display(given).record({"pruned": removed, "through": through}, f"{removed:,} events removed")
@@ -53,7 +53,7 @@ def _redact(given: Given) -> int:
         meant = _said(count)
         if given["dry_run"]:
             return _would(given, {"would_redact": count.value}, meant, "redacted")
-        if not _confirmed(given, f"the payloads of {meant} will be emptied for good"):
+        if not confirmed(given, f"the payloads of {meant} will be emptied for good"):
             return NO
         redacted = redact(bus.store, query)
     Display(given).record({"redacted": redacted}, f"{redacted:,} payloads emptied")
@@ -70,7 +70,7 @@ def _said(count: Count) -> str:
     return f"{count.value:,} {noun}" if count.exact else f"at least {count.value:,} {noun}"
 
 
-def _confirmed(given: Given, what: str) -> bool:
+def confirmed(given: Given, what: str) -> bool:
     """Whether the user wants it.
 
     Raises:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _SWITCHES = ("reload", "insecure", "access_log")
+_NO_DELIVER = Option(("--no-deliver",), "", "send no webhooks and notices, and watch nothing")
 
 
 def _serve(given: Given) -> int:
@@ -59,6 +60,8 @@ def _config(given: Given) -> APIServerConfig:
     config = APIServerConfig.from_env()
     for name, value in _said(given).items():
         setattr(config, name, value)
+    if given["no_deliver"]:
+        config.deliver = False
     if given["url"] is not None:
         config.data_dir = None
     elif config.data_dir is not None:
@@ -124,7 +127,7 @@ COMMANDS = (
         "serve",
         "serve the store over HTTP, until Ctrl-C",
         (),
-        _OPTIONS,
+        (*_OPTIONS, _NO_DELIVER),
         _serve,
         details="""\
 Beyond this machine it listens only if there are keys (tidings keys create), or with --insecure.
@@ -132,7 +135,8 @@ Beyond this machine it listens only if there are keys (tidings keys create), or 
 Each option is a setting as well, and wins over it: TIDINGS_HOST, TIDINGS_PORT, TIDINGS_URL,
 TIDINGS_DATA_DIR, TIDINGS_WORKERS, TIDINGS_INSECURE, TIDINGS_CORS_ORIGINS, TIDINGS_ALLOWED_HOSTS,
 TIDINGS_ROOT_PATH, TIDINGS_FORWARDED_ALLOW_IPS, TIDINGS_SSL_CERTFILE, TIDINGS_SSL_KEYFILE,
-TIDINGS_LOG_LEVEL, TIDINGS_LOG_FORMAT, TIDINGS_ACCESS_LOG, TIDINGS_RELOAD. Settings only:
+TIDINGS_LOG_LEVEL, TIDINGS_LOG_FORMAT, TIDINGS_ACCESS_LOG, TIDINGS_RELOAD; for --no-deliver
+TIDINGS_DELIVER=off. Settings only:
 TIDINGS_DATABASE_TIMEOUT, TIDINGS_RATE_LIMIT, TIDINGS_MAX_STREAMS, TIDINGS_MAX_STREAMS_PER_KEY,
 TIDINGS_COLLECT_EVERY, TIDINGS_CORS_ALLOW_CREDENTIALS, TIDINGS_CORS_ALLOW_METHODS,
 TIDINGS_CORS_ALLOW_HEADERS, TIDINGS_TITLE, TIDINGS_DESCRIPTION, TIDINGS_VERSION.""",

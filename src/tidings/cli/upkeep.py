@@ -4,33 +4,74 @@ from __future__ import annotations
 
 import os
 
-from tidings.cli.command import Command
+from tidings import settings
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.opening import opened
-from tidings.cli.show import Display, printable
+from tidings.cli.show import Display, printable, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tidings.bus import Bus
     from tidings.cli.command import Given
+    from tidings.forward import Forwarded
 
 __all__ = ["COMMANDS"]
+
+
+_FORWARD_SECONDS = 600.0
 
 
 def _collect(given: Given) -> int:
     with opened(given) as bus:
         collected = bus.collect()
-        Display(given).record(
-            {
-                "kept": collected.kept,
-                "rejected": collected.rejected,
-                "waiting": collected.waiting,
-                "spool": bus.spool.directory,
-            },
+        facts = {
+            "kept": collected.kept,
+            "rejected": collected.rejected,
+            "waiting": collected.waiting,
+            "spool": bus.spool.directory,
+        }
+        told = (
             f"{collected.kept:,} events moved from {printable(bus.spool.directory)} into "
             f"{printable(bus.url)}; {collected.rejected:,} files set aside as no events, "
-            f"{collected.waiting:,} still waiting",
+            f"{collected.waiting:,} still waiting"
         )
+        forwarded = _forward(bus, resend=given["resend"])
+        if forwarded is not None:
+            facts["forwarded"] = forwarded._asdict()
+            told += (
+                f"\n{forwarded.sent:,} events forwarded; {forwarded.waiting:,} wait for that, "
+                f"{forwarded.refused:,} were refused"
+            )
+        Display(given).record(facts, told)
+        if forwarded is not None and forwarded.error:
+            say(f"collect: the address takes no events now: {forwarded.error}")
+        elif forwarded is not None:
+            _say_what_waits(forwarded)
     return NO if collected.rejected else DONE
+
+
+def _forward(bus: Bus, *, resend: bool) -> Forwarded | None:
+    """Send what waits to be forwarded, where an address is set."""
+    if settings.api_target() is None:
+        if resend:
+            raise WrongUsage("--resend needs TIDINGS_API_URL and TIDINGS_API_KEY")
+        return None
+    from tidings.forward import resend_refused, send_waiting
+
+    if resend:
+        resend_refused(bus.store)
+    return send_waiting(bus.store, seconds=_FORWARD_SECONDS, hurry=True)
+
+
+def _say_what_waits(forwarded: Forwarded) -> None:
+    """Why some events wait although the address took all it was sent, or refused some."""
+    if forwarded.refusal:
+        say(f"collect: the address refuses events for what they are: {forwarded.refusal}")
+    if forwarded.elsewhere:
+        say(f"collect: events wait for other addresses, such as {forwarded.elsewhere}")
+    if forwarded.refused:
+        say("collect: what was refused is put aside; --resend tries it once more")
 
 
 def _check(given: Given) -> int:
@@ -58,13 +99,14 @@ def _backup(given: Given) -> int:
 COMMANDS = (
     Command(
         "collect",
-        "move what waits in the spool into the store",
+        "move what waits in the spool into the store, and forward what waits for that",
         (),
-        (),
+        (Option(("--resend",), "", "forward once more what the address refused ten times"),),
         _collect,
         details="""\
-Every command that reads does so first. Exits with 1 where a file was set aside because it is no
-event; the reason lies beside it.""",
+Every command that reads moves what waits in the spool first. Exits with 1 where a file was set
+aside because it is no event; the reason lies beside it. Where TIDINGS_API_URL and TIDINGS_API_KEY
+are set, what was not forwarded yet is sent there.""",
     ),
     Command(
         "check",

@@ -72,6 +72,7 @@ class APIServerConfig:
         max_streams_per_key: live streams of one key or address.
         collect_every: how often what waits in the spool is collected (seconds), where the store
             served is the user's default one; 0 for never.
+        deliver: whether it sends webhooks and notices, and watches.
 
     >>> APIServerConfig(port=9000).cors_origins[0]
     'http://localhost:3210'
@@ -106,6 +107,7 @@ class APIServerConfig:
     max_streams: int = 10_000
     max_streams_per_key: int = 1000
     collect_every: float = 10.0
+    deliver: bool = True
 
     def __post_init__(self) -> None:
         # As the peer takes it: none means the default.

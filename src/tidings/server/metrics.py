@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from tidings.server.delivery_metrics import DeliveryMetrics
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,9 @@ _EVENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 class Metrics:
     """What a server counts.
+
+    Attributes:
+        delivery: what is told of handlers and webhooks.
 
     >>> metrics = Metrics()
     >>> metrics.read(20)
@@ -51,6 +56,8 @@ class Metrics:
         self._count_events(registry)
         self._count_streams(registry)
         self._hold_store(registry)
+        self.delivery = DeliveryMetrics(registry)
+        registry.register(self.delivery)
 
     def _count_events(self, registry: CollectorRegistry) -> None:
         self._appended = Counter(
@@ -217,5 +224,6 @@ class Metrics:
         if directory:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]  # it has no types
+            registry.register(self.delivery)
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type

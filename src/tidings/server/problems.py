@@ -15,6 +15,7 @@ from tidings.errors import (
     InvalidEvent,
     InvalidQuery,
     InvalidSetting,
+    NotFound,
     OutcomeUnknown,
     RevisionConflict,
     SchemaViolation,
@@ -146,6 +147,8 @@ def _conflict(error: Exception) -> Problem | None:
 def _absence(error: Exception) -> Problem | None:
     if isinstance(error, HistoryPruned):
         return Problem(410, "history-pruned", str(error), asked=error.asked, first=error.first)
+    if isinstance(error, NotFound):
+        return Problem(404, "not-found", str(error), kind=error.kind, name=error.name)
     again = (("retry-after", str(_RETRY_AFTER)),)
     if isinstance(error, OutcomeUnknown):
         detail = "whether it was kept is not known; send the same events (same ids) again"

@@ -1,4 +1,4 @@
-"""What a running server holds: the bus on its store, keys, limits, metrics and the live stream.
+"""What a running server holds: the bus on its store, keys, limits, metrics, live stream, delivery.
 
 Made when the app starts, because the configuration is read then, and closed when it ends. It never
 spools and adds no context: both are the client's. It knows no routes.
@@ -10,6 +10,7 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation of `se
 
 from tidings import settings
 from tidings.aio import AsyncBus
+from tidings.server.delivering import Delivering
 from tidings.server.guard import Guard
 from tidings.server.keys import KeyRing
 from tidings.server.limits import Limits
@@ -43,6 +44,7 @@ class Service:
         live: the live stream.
         max_payload: the largest payload that is taken, as JSON (bytes).
         upkeep: what is done on a timer.
+        delivering: sends webhooks and notices, and watches.
         draining: whether the server is about to end; streams have been told to come back.
 
     Raises:
@@ -69,6 +71,7 @@ class Service:
             raise
         self.live = Live(self)
         self.upkeep = Upkeep(self)
+        self.delivering = Delivering(self.bus.bus, wanted=config.deliver)
 
     @property
     def store(self) -> Store:
@@ -76,21 +79,24 @@ class Service:
         return self.bus.store
 
     def start(self) -> None:
-        """Begin what is done on a timer; called in the event loop."""
+        """Begin what nobody asks for by a request; called in the event loop."""
         if self.config.collects:
             self.upkeep.start()
+        self.delivering.start()
 
     def drain(self) -> None:
         """Tell streams to come back and take no new ones; calling again is harmless."""
         if not self.draining:
             self.draining = True
             self.live.drain()
+            self.delivering.drain()
 
     async def close(self) -> None:
         """Finish what was begun, then close the store."""
         self.drain()
         await self.upkeep.close()
         await self.live.close()
+        await self.delivering.close()
         await self.bus.close()
 
 

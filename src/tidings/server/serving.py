@@ -13,7 +13,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -27,6 +26,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from tidings.errors import InvalidSetting, TidingsError, shorten
+from tidings.open_files import allow_many
 from tidings.server.config import PREFIX, environment_of, set_config
 from tidings.server.keys import KeyRing
 from tidings.server.logs import log_config
@@ -198,7 +198,7 @@ def _url_of(config: APIServerConfig, listener: socket.socket) -> str:
 
 
 def _uvicorn_config(config: APIServerConfig, **more: object) -> uvicorn.Config:
-    _allow_many_connections()
+    allow_many()  # each connection is one
     return uvicorn.Config(
         _APP,
         http=_PROTOCOL,
@@ -217,16 +217,6 @@ def _uvicorn_config(config: APIServerConfig, **more: object) -> uvicorn.Config:
         ssl_keyfile=config.ssl_keyfile,
         **more,  # type: ignore[arg-type]  # each has the type its name has in `uvicorn.Config`
     )
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit of open files as far as it goes; each connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError):
-            return  # macOS says "unlimited" and takes less; what there is must do.
 
 
 def _run_here(

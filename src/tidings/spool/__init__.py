@@ -28,6 +28,7 @@ from tidings.durable_files import (
 )
 from tidings.errors import NotKept, TransferError
 from tidings.fields import encode_json
+from tidings.spool.marks import forget_mark, write_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +66,12 @@ class Spool:
     def __init__(self, directory: str) -> None:
         self.directory = directory
 
-    def put(self, event: Event) -> str:
+    def put(self, event: Event, forward: str = "") -> str:
         """Keep an event until it is collected.
+
+        Args:
+            event: which one.
+            forward: where it is to be forwarded to; empty for nowhere.
 
         Returns:
             The path of its file, which is on the disk when this returns.
@@ -83,12 +88,15 @@ class Spool:
         try:
             make_directory(self.path("tmp"))
             make_directory(self.path("new"))
+            if forward:
+                # First, so that nobody collects the event without it.
+                write_mark(path, forward)
             write_durably(temporary, f"{encode_json(event.to_dict())}\n".encode())
             rename(temporary, path)
             sync_directory(self.path("new"))
         except OSError as error:
             forget(temporary)
-            forget(path)
+            self.withdraw(path)
             raise NotKept(
                 f"the event could not be kept in the spool {self.directory}: {error}; "
                 f"{remedy(error)}, or let TIDINGS_SPOOL name another directory"
@@ -97,6 +105,11 @@ class Spool:
             forget(temporary)
             raise
         return path
+
+    def withdraw(self, path: str) -> None:
+        """Take back what `put` has just written; where that fails, it stays."""
+        forget(path)
+        forget_mark(path)
 
     def collect(self, store: Store) -> Collected:
         """Move what waits into a store, in the order of the file names.

@@ -12,6 +12,7 @@ from time import time
 
 from tidings.durable_files import NOT_OURS, make_directory, names_in, remove
 from tidings.errors import Conflict, InvalidEvent
+from tidings.spool.marks import mark, marked_url, remove_mark
 from tidings.spool.reading import NoEvent, read_event
 from tidings.store.base import Batch
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tidings.event import Event
     from tidings.spool import Spool
-    from tidings.store.base import Store
+    from tidings.store.base import Put, Store
 
     Events: TypeAlias = dict[str, Event]
     Reasons: TypeAlias = dict[str, str]
@@ -76,10 +77,13 @@ def _keep(events: Events, store: Store) -> tuple[int, Reasons]:
     """Keep each event for itself, then remove its file; also why some are refused."""
     kept, failure = 0, None
     refused: Reasons = {}
-    results = store.append_all([Batch([event]) for event in events.values()]) if events else []
-    for path, result in zip(events, results, strict=True):
+    batches = [Batch([event], put=_marks(path, event)) for path, event in events.items()]
+    results = store.append_all(batches) if events else []
+    for path, batch, result in zip(events, batches, results, strict=True):
         if isinstance(result, list):
             kept += remove(path)
+            if batch.put:
+                remove_mark(path)
         elif isinstance(result, Conflict | InvalidEvent):
             refused[path] = str(result)
         else:
@@ -87,6 +91,12 @@ def _keep(events: Events, store: Store) -> tuple[int, Reasons]:
     if failure is not None:
         raise failure
     return kept, refused
+
+
+def _marks(path: str, event: Event) -> list[Put]:
+    """What is written with an event: that it is to be forwarded, if it is."""
+    url = marked_url(path)
+    return [mark(event, url)] if url else []
 
 
 def _reject(spool: Spool, path: str, reason: str) -> bool:

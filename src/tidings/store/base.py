@@ -380,8 +380,14 @@ class Store(ABC):
         """Remove a record; returns whether it was there. `expected` as for `put`."""
 
     @abstractmethod
-    def keys(self, prefix: str = "") -> list[str]:
-        """The keys that start with a prefix, in order."""
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        """The keys that start with a prefix, in order.
+
+        Args:
+            prefix: what they start with.
+            after: only those past this key; empty for all.
+            limit: at most so many, for a page; none for all.
+        """
 
     # Its end -------------------------------------------------------------------------------------
 

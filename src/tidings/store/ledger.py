@@ -7,7 +7,7 @@ kept, and at which revision, is each backend's own.
 from __future__ import annotations
 
 from tidings.errors import InvalidEvent, InvalidQuery, RevisionConflict, shorten
-from tidings.fields import json_text, name
+from tidings.fields import MAX_CHARACTERS, json_text, name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +20,24 @@ __all__ = [
     "OWN_PREFIX",
     "PRIVATE_PREFIXES",
     "checked_key",
+    "checked_page",
     "checked_prefix",
     "checked_puts",
     "encoded_value",
+    "end_of",
     "expect_revision",
 ]
 
-PRIVATE_PREFIXES = ("key/", "key-use/", "session/", "webhook/", "notice/")
+PRIVATE_PREFIXES = (
+    "key/",
+    "key-use/",
+    "session/",
+    "webhook/",
+    "webhook-at/",  # what receivers answered may hold secrets
+    "webhook-log/",
+    "webhook-ask/",
+    "notice/",
+)
 """Records of a server that serves the store; no route gives them out or takes them."""
 
 OWN_PREFIX = "tidings/"
@@ -34,6 +45,9 @@ OWN_PREFIX = "tidings/"
 belong to the one store, so no copy takes them along, and no route lists them."""
 
 _MAX_VALUE_BYTES = 16 * 1024 * 1024
+
+_LAST = chr(0x10FFFF)
+_FIRST_SURROGATE, _PAST_SURROGATES = 0xD800, 0xE000
 
 
 def checked_key(key: object) -> str:
@@ -60,6 +74,33 @@ def checked_prefix(prefix: object) -> str:
     except UnicodeEncodeError:
         pass
     raise InvalidQuery(f"ledger prefix {shorten(prefix)} must be a string without lone surrogates")
+
+
+def checked_page(prefix: object, after: object, limit: int | None) -> tuple[str, str, int | None]:
+    """The arguments of `Store.keys`, if they are fit.
+
+    Raises:
+        InvalidQuery: they are not.
+    """
+    if limit is not None and limit < 0:
+        raise InvalidQuery(f"ledger limit {limit} must be a whole number from 0 on")
+    return checked_prefix(prefix), checked_prefix(after), limit
+
+
+def end_of(prefix: str) -> str:
+    r"""A text past all keys that start with a prefix and ahead of all later ones.
+
+    By code points, which is the order of the bytes too; so a range does what LIKE, for which % and
+    _ mean something, could not, and ends where the last such key does.
+
+    >>> end_of("job%"), end_of("a\ud7ff") == "a\ue000"
+    ('job&', True)
+    """
+    stem = prefix.rstrip(_LAST)
+    if not stem:
+        return _LAST * (MAX_CHARACTERS + 1)
+    following = ord(stem[-1]) + 1
+    return stem[:-1] + chr(_PAST_SURROGATES if following == _FIRST_SURROGATE else following)
 
 
 def encoded_value(value: Any) -> str:

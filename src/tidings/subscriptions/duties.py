@@ -13,6 +13,7 @@ import logging
 from abc import ABC, abstractmethod
 from threading import Condition, Thread
 from threading import Event as Signal
+from time import monotonic
 
 from tidings.clock import Clock
 from tidings.errors import LeaseLost, OutcomeUnknown, StoreClosed, StoreUnavailable
@@ -78,13 +79,20 @@ class Duty(ABC):
     def rang(self) -> None:  # noqa: B027 - most have nothing that people change
         """Note that the bell rang: before the next turn, look again at what people may change."""
 
+    def leave(self, lease: Lease) -> None:  # noqa: B027 - most save at the end of each turn
+        """Save what is not saved yet; called, between turns, before the lease is given up.
+
+        Raises:
+            LeaseLost, StoreUnavailable, OutcomeUnknown: as for `turn`; it is given up all the same.
+        """
+
 
 class Runner:
     """Runs duties, those whose leases this process gets.
 
     Args:
         store: where the leases are.
-        leases: what this process holds; none for its own.
+        leases: what this process holds, started and closed by whoever gives them; none for its own.
         clock: what time it is.
 
     `start` and `close` it, or use it as a context manager.
@@ -96,6 +104,7 @@ class Runner:
         self.store = store
         self.clock = clock or Clock()
         self.leases = leases or Leases(store, clock=self.clock)
+        self._own_leases = leases is None
         self.leases.on_change.append(self._changed)
         self._bell = Bell(store)
         self._moved = Condition()
@@ -129,16 +138,17 @@ class Runner:
         if self._watching is None:
             self._watching = Thread(target=self._watch, name="tidings-duties", daemon=True)
             self._watching.start()
-            self.leases.start()
+            if self._own_leases:
+                self.leases.start()
 
     def wake(self) -> None:
-        """Have every duty take a turn now: a test has moved its clock."""
+        """Have every duty take a turn now, as if the bell had rung."""
         with self._moved:
             self._rings += 1
             self._moved.notify_all()
 
     def close(self) -> None:
-        """Let turns end and give all leases up; calling again is harmless.
+        """Let turns end and give their leases up; calling again is harmless.
 
         What does not end within ten seconds is left to end by itself: its lease is given up, so it
         can write nothing any more.
@@ -149,9 +159,14 @@ class Runner:
         deadline = self.clock.elapsed() + _GRACE_SECONDS
         for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - self.clock.elapsed()))
-        self.leases.close()
-        if self._watching is not None:
-            self._watching.join(_BELL_SECONDS * 2)
+        for key in self.keys():
+            self.leases.withdraw(key)
+        with self._moved:
+            if self._changed in self.leases.on_change:
+                self.leases.on_change.remove(self._changed)
+        if self._own_leases:
+            self.leases.close()
+        # The watching thread ends by itself, within a second: nothing of the store wakes it sooner.
 
     # Threads -------------------------------------------------------------------------------------
 
@@ -171,14 +186,23 @@ class Runner:
 
     def _watch(self) -> None:
         """Notice new events and the bell, for all duties."""
+        listened = -_BELL_SECONDS
         while not self._stopping.is_set():
+            rang = False
             try:
                 head = self.store.wait(self._head, _BELL_SECONDS)
-                rang = self._bell.rang()
+                # However fast events come, the bell costs one look-up a second.
+                if monotonic() - listened >= _BELL_SECONDS * 0.9:
+                    listened = monotonic()
+                    rang = self._bell.rang()
             except StoreClosed:
                 return
             except (StoreUnavailable, OutcomeUnknown):
                 self._stopping.wait(_BELL_SECONDS)  # `Leases` tells of it
+                continue
+            except Exception:  # noqa: BLE001 - a bug must not leave all duties deaf
+                _log.exception("noticing new events failed; it is done again")
+                self._stopping.wait(_PAUSE_SECONDS)
                 continue
             with self._moved:
                 self._head = max(self._head, head)
@@ -192,17 +216,36 @@ class Runner:
         rings = -1
         while not self._stopping.is_set():
             lease = self.leases.held(duty.key)
-            with self._moved:
-                offered = duty.key in self._duties
-            if lease is None or not offered:
+            if lease is None or not self._offers(duty):
                 return
             if lease.wanted:
-                self.leases.release(duty.key)
-                return
+                break
             if rings != self._rings:
                 rings = self._rings
                 duty.rang()
             self._rest(duty, rings, self._turn(duty, lease))
+        self._leave(duty)
+
+    def _offers(self, duty: Duty) -> bool:
+        """Whether it is still to be done; another of the same key may have come in its place."""
+        with self._moved:
+            return self._duties.get(duty.key) is duty
+
+    def _leave(self, duty: Duty) -> None:
+        """Have a duty save, and give its lease up."""
+        lease = self.leases.held(duty.key)
+        if lease is None or not self._offers(duty):
+            return
+        try:
+            duty.leave(lease)
+        except (LeaseLost, StoreUnavailable, OutcomeUnknown, StoreClosed) as error:
+            _log.info("%s could not save before it was given up: %s", duty.key, error)
+        except Exception:  # noqa: BLE001 - a bug must not keep the lease from others
+            _log.exception("%s could not save before it was given up", duty.key)
+        if self._stopping.is_set():
+            self.leases.withdraw(duty.key)  # else it would come back while other turns end
+        else:
+            self.leases.release(duty.key)
 
     def _turn(self, duty: Duty, lease: Lease) -> int | None:
         """One turn; what goes wrong ends the turn only. Returns when the next is due."""
@@ -211,6 +254,7 @@ class Runner:
             return duty.turn(lease, now)
         except LeaseLost as error:
             lease.forget()
+            self.leases.hurry()
             _log.info("%s", error)
         except StoreClosed:
             self._stopping.set()
@@ -233,8 +277,9 @@ class Runner:
                     self._stopping.is_set()
                     or self._head > duty.position
                     or self._rings != rings
-                    or self.leases.held(duty.key) is None
-                    or duty.key not in self._duties
+                    or (lease := self.leases.held(duty.key)) is None
+                    or lease.wanted
+                    or self._duties.get(duty.key) is not duty
                 ),
                 _BELL_SECONDS * 5 if left is None else min(left, _BELL_SECONDS * 5),
             )

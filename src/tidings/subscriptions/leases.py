@@ -33,14 +33,14 @@ from tidings.store.base import LedgerRecord, Put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from tidings.store.base import Store
 
-__all__ = ["BEAT", "PATIENCE", "Lease", "Leases"]
+__all__ = ["BEAT", "OWNER", "PATIENCE", "WORKERS", "Lease", "Leases"]
 
-_WORKERS = "worker/"
+WORKERS = "worker/"
 
 BEAT = 1.5
 """A process beats so often (seconds)."""
@@ -48,7 +48,7 @@ BEAT = 1.5
 PATIENCE = 5.0
 """A process that has not beaten for so long (seconds) is dead, and what it held is taken over."""
 
-_OWNER = "owner"
+OWNER = "owner"
 
 _log = logging.getLogger("tidings.subscriptions")
 
@@ -60,11 +60,21 @@ class Lease:
         key: the record's key in the ledger.
         value: what the record holds, beside who owns it.
         wanted: whether another process should have it: finish, save, and `Leases.release` it.
+        inherited: whether the process that held it before died with it.
     """
 
-    def __init__(self, store: Store, key: str, owner: str, record: LedgerRecord) -> None:
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        owner: str,
+        record: LedgerRecord,
+        *,
+        inherited: bool = False,
+    ) -> None:
         self.key = key
-        self.value: dict[str, Any] = {k: v for k, v in record.value.items() if k != _OWNER}
+        self.inherited = inherited
+        self.value: dict[str, Any] = {k: v for k, v in record.value.items() if k != OWNER}
         self.wanted = False
         self._store = store
         self._owner = owner
@@ -108,7 +118,7 @@ class Lease:
             return
         self._lost = True
         try:
-            self._store.put(self.key, {**self.value, _OWNER: None}, self._revision)
+            self._store.put(self.key, {**self.value, OWNER: None}, self._revision)
         except RevisionConflict:
             return  # It was lost before, so there is nothing to give up.
 
@@ -117,7 +127,7 @@ class Lease:
         self._lost = True
 
     def _owned(self, value: dict[str, Any]) -> dict[str, Any]:
-        return {**value, _OWNER: self._owner}
+        return {**value, OWNER: self._owner}
 
     def _held_revision(self) -> int:
         if self._lost:
@@ -183,10 +193,13 @@ class Leases:
         self._turning = Lock()
         self._offers: dict[str, dict[str, Any]] = {}
         self._held: dict[str, Lease] = {}
+        # What is not held though its record may say so: nobody else takes it while we live.
+        self._astray: set[str] = set()
         self._signs: dict[str, _Sign] = {}
         self._beaten: float | None = None
         self._revision = 0
-        self._stopping = Signal()
+        self._stopping = False
+        self._soon = Signal()
         self._thread: Thread | None = None
 
     def offer(self, key: str, first: dict[str, Any]) -> None:
@@ -198,6 +211,7 @@ class Leases:
         """
         with self._lock:
             self._offers[key] = first
+        self.hurry()
 
     def withdraw(self, key: str) -> None:
         """Offer it no longer, and give it up if it is held."""
@@ -230,7 +244,9 @@ class Leases:
         if lease is not None:
             try:
                 lease.give_up()
-            except (StoreUnavailable, OutcomeUnknown) as error:
+            except (StoreUnavailable, OutcomeUnknown, StoreClosed) as error:
+                with self._lock:
+                    self._astray.add(key)
                 _log.info("%s could not be given up and will be taken over: %s", key, error)
 
     def turn(self) -> None:
@@ -248,16 +264,23 @@ class Leases:
             offers = dict(self._offers)
         if self._beaten is not None and now - self._beaten >= self._patience:
             self._lose_all()  # Others may have taken us for dead; what we hold is looked at anew.
-        self._beat(frozenset(offers))
-        self._beaten = now
+        self._beat(offers, now)
         changed = self._drop_lost()
         alive = self._look_around(now)
-        for key, first in offers.items():
-            chosen = _chosen(key, alive, self.worker)
-            changed |= self._claim(key, first, alive) if chosen else self._give_way(key)
-        if changed:
-            for told in self.on_change:
-                told()
+        try:
+            for key, first in offers.items():
+                chosen = _chosen(key, alive, self.worker)
+                changed |= self._claim(key, first, alive) if chosen else self._give_way(key)
+                elapsed = self._clock.elapsed()
+                if elapsed - now >= self._every:
+                    now = elapsed
+                    self._beat(offers, now)  # much to claim, or a slow store
+            self._give_back()
+        finally:
+            # Also where the store went away: nobody else tells of what was claimed before.
+            if changed:
+                for told in list(self.on_change):
+                    told()
 
     def start(self) -> None:
         """Have a thread turn until `close`."""
@@ -265,9 +288,14 @@ class Leases:
             self._thread = Thread(target=self._run, name="tidings-leases", daemon=True)
             self._thread.start()
 
+    def hurry(self) -> None:
+        """Have the thread turn now: something is to be had, or was lost."""
+        self._soon.set()
+
     def close(self) -> None:
         """Give everything up, so that others need not wait; calling again is harmless."""
-        self._stopping.set()
+        self._stopping = True
+        self._soon.set()
         if self._thread is not None:
             self._thread.join()
         with self._turning:
@@ -275,14 +303,14 @@ class Leases:
                 self.release(key)
             try:
                 if self._revision:
-                    self._store.delete(_WORKERS + self.worker)
+                    self._store.delete(WORKERS + self.worker)
             except (StoreUnavailable, OutcomeUnknown, StoreClosed) as error:
                 _log.info("this process could not sign off and will be taken for dead: %s", error)
             self._revision = 0
 
     def _run(self) -> None:
         trouble = ""
-        while not self._stopping.is_set():
+        while not self._stopping:
             try:
                 self.turn()
             except StoreClosed:
@@ -291,17 +319,21 @@ class Leases:
                 if not trouble:
                     _log.warning("the store is away; handlers wait for it: %s", error)
                 trouble = str(error)
+            except Exception:  # noqa: BLE001 - without beats all that runs here would stop
+                _log.exception("a beat failed; the next one follows")
             else:
                 if trouble:
                     _log.info("the store is back; handlers go on")
                 trouble = ""
-            self._stopping.wait(self._every)
+            self._soon.wait(self._every)
+            self._soon.clear()
 
     # Beats ---------------------------------------------------------------------------------------
 
-    def _beat(self, offers: frozenset[str]) -> None:
+    def _beat(self, offers: Iterable[str], now: float) -> None:
         said = {"host": gethostname(), "pid": os.getpid(), "offers": sorted(offers)}
-        self._revision = self._store.put(_WORKERS + self.worker, said)
+        self._revision = self._store.put(WORKERS + self.worker, said)
+        self._beaten = now
 
     def _is_sure(self) -> bool:
         """Whether nobody can take this process for dead yet; a beat's time is kept in reserve."""
@@ -312,11 +344,11 @@ class Leases:
     def _look_around(self, now: float) -> dict[str, frozenset[str]]:
         """What each process alive offers; the records of the dead are removed."""
         signs: dict[str, _Sign] = {}
-        for key in self._store.keys(_WORKERS):
+        for key in self._store.keys(WORKERS):
             record = self._store.get(key)
             if record is None:
                 continue
-            worker = key.removeprefix(_WORKERS)
+            worker = key.removeprefix(WORKERS)
             known = self._signs.get(worker)
             if known is None or known.revision != record.revision:
                 known = _Sign(record.revision, now, frozenset(record.value["offers"]))
@@ -333,7 +365,7 @@ class Leases:
             self._store.delete(key, revision)
         except RevisionConflict:
             return False
-        _log.warning("process %s has died; what it ran is taken over", key.removeprefix(_WORKERS))
+        _log.warning("process %s has died; what it ran is taken over", key.removeprefix(WORKERS))
         return True
 
     # Claims --------------------------------------------------------------------------------------
@@ -346,15 +378,19 @@ class Leases:
                 lease.wanted = False
                 return False
         record = self._store.get(key)
-        owner = None if record is None else record.value.get(_OWNER)
+        owner = None if record is None else record.value.get(OWNER)
         if owner in alive and owner != self.worker:
             return False
-        value = {**(first if record is None else record.value), _OWNER: self.worker}
+        value = {**(first if record is None else record.value), OWNER: self.worker}
+        with self._lock:
+            self._astray.add(key)  # in case it is not heard whether it was written
         try:
             revision = self._store.put(key, value, 0 if record is None else record.revision)
         except RevisionConflict:
             return False  # another process was quicker, or somebody changed it: next time
-        taken = Lease(self._store, key, self.worker, LedgerRecord(key, revision, value))
+        new = LedgerRecord(key, revision, value)
+        inherited = owner not in (None, self.worker)
+        taken = Lease(self._store, key, self.worker, new, inherited=inherited)
         with self._lock:
             self._held[key] = taken
         return True
@@ -367,11 +403,27 @@ class Leases:
             lease.wanted = True
             return True
 
+    def _give_back(self) -> None:
+        """Write that we do not hold what we lost and did not take again, where it is written."""
+        with self._lock:
+            self._astray -= self._held.keys()
+            astray = list(self._astray)
+        for key in astray:
+            record = self._store.get(key)
+            if record is not None and record.value.get(OWNER) == self.worker:
+                try:
+                    self._store.put(key, {**record.value, OWNER: None}, record.revision)
+                except RevisionConflict:
+                    continue  # somebody changed it: next time
+            with self._lock:
+                self._astray.discard(key)
+
     def _drop_lost(self) -> bool:
         with self._lock:
             lost = [key for key, lease in self._held.items() if lease.lost]
             for key in lost:
                 del self._held[key]
+            self._astray.update(lost)
         return bool(lost)
 
     def _lose_all(self) -> None:

@@ -10,6 +10,9 @@ small however much is held up. Pure bookkeeping: it reads nothing, calls nobody 
 from __future__ import annotations
 
 from typing import NamedTuple
+from zlib import crc32
+
+from tidings.subject import read_subject, write_subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +20,30 @@ if TYPE_CHECKING:
 
     from tidings.event import Event
 
-__all__ = ["MOST_LANES", "Attempt", "Lane", "Progress", "lane_of"]
+__all__ = [
+    "MOST_LANES",
+    "Attempt",
+    "Lane",
+    "Progress",
+    "Settled",
+    "aggregate_of",
+    "lane_of",
+    "partition_of",
+]
 
 MOST_LANES = 100
 """So many lanes may wait; then the reader stays where it is. What fails for everything is mostly
 not a matter of one aggregate, and what is kept must stay small."""
 
+_OF = "of:"
+"""Begins the name of a lane that is an aggregate's."""
+
 _MOST_TEXT = 500
 """So much of an error or an answer is kept (characters)."""
+
+_MOST_WAITING_TEXT = 160
+"""So much of it while the event waits: all lanes stand in one record, which is written often, and a
+log takes a megabyte at once."""
 
 
 class Attempt(NamedTuple):
@@ -45,9 +64,12 @@ class Attempt(NamedTuple):
     status: int | None = None
     answer: str = ""
 
-    def cut(self) -> Attempt:
-        """The same with its texts cut to what is kept."""
-        return self._replace(error=self.error[:_MOST_TEXT], answer=self.answer[:_MOST_TEXT])
+    def cut(self, most: int = _MOST_TEXT) -> Attempt:
+        """The same with each text cut to what is kept, or to so many characters.
+
+        What UTF-8 cannot say, such as half a character of a file's name, is written as an escape.
+        """
+        return self._replace(error=_said(self.error, most), answer=_said(self.answer, most))
 
 
 class Lane:
@@ -142,9 +164,9 @@ class Progress:
         """An event failed and waits at the head of its lane, which is made where there is none."""
         waiting = self.lanes.get(lane)
         if waiting is None or waiting.position != position:
-            self.lanes[lane] = Lane(position, event_id, due, (attempt.cut(),))
+            self.lanes[lane] = Lane(position, event_id, due, (attempt.cut(_MOST_WAITING_TEXT),))
             return
-        waiting.attempts += (attempt.cut(),)
+        waiting.attempts += (attempt.cut(_MOST_WAITING_TEXT),)
         waiting.due = due
 
     def replay(self, position: int, event_id: str, now: int) -> None:
@@ -190,6 +212,10 @@ class Progress:
         return cls(value["position"], lanes)
 
 
+def _said(text: str, most: int) -> str:
+    return text[:most].encode(errors="backslashreplace").decode()[:most]
+
+
 def lane_of(event: Event) -> str:
     """The lane of an event: its aggregate, or itself where it is about none.
 
@@ -197,6 +223,43 @@ def lane_of(event: Event) -> str:
     >>> lane_of(Event("agent.started", aggregate_type="agent", aggregate_id="a1"))
     'of:agent/a1'
     """
-    if event.aggregate_type is None:
+    kind, name = event.aggregate_type, event.aggregate_id
+    if kind is None or name is None:
         return f"event:{event.position}"
-    return f"of:{event.aggregate_type}/{event.aggregate_id}"
+    # As a subject is written: a type may hold a slash, and two aggregates must not share a lane.
+    return f"{_OF}{write_subject(kind, name)}"
+
+
+def aggregate_of(lane: str) -> tuple[str, str] | None:
+    """The type and id of the aggregate whose lane it is; none for a lane of one event.
+
+    >>> aggregate_of("of:agent/a1"), aggregate_of("event:7")
+    (('agent', 'a1'), None)
+    """
+    return read_subject(lane.removeprefix(_OF)) if lane.startswith(_OF) else None
+
+
+def partition_of(lane: str, project: str, partitions: int) -> int:
+    """Which of so many partitions an event belongs to: by its aggregate, else by its project.
+
+    The same on every machine and for good, as records outlive processes.
+
+    >>> partition_of("of:agent/a1", "x", 4) == partition_of("of:agent/a1", "y", 4)
+    True
+    """
+    return crc32((lane if lane.startswith(_OF) else project).encode()) % partitions
+
+
+class Settled(NamedTuple):
+    """What was settled while a subscription had other partitions; see `generations`.
+
+    Attributes:
+        positions: how far each of those partitions had come; there were as many as there are
+            positions.
+    """
+
+    positions: tuple[int, ...]
+
+    def up_to(self, lane: str, project: str) -> int:
+        """The position up to which events of a lane were settled then, or waited in lanes."""
+        return self.positions[partition_of(lane, project, len(self.positions))]

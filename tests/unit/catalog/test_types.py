@@ -41,10 +41,11 @@ class TestBuiltIn:
         assert "aggregate_type" not in info
 
     def test_all(self, store: Store) -> None:
-        """The life cycles of agents, workflows, systems and runs, and the kinds of envelope."""
+        """Life cycles of agents, workflows, systems and runs, kinds of envelope, and our own."""
         about = {name: info.get("aggregate_type") for name, info in BUILT_IN.items()}
         agent = ["agent.started", "agent.waiting", "agent.completed", "agent.failed", "handoff"]
         agent += ["tool.started", "tool.completed", "tool.failed"]
+        watched = ["missed", "stuck", "recovered", "full"]
         assert about == {
             **dict.fromkeys(OF_SCITEX),
             **dict.fromkeys(["created", "updated", "deleted"]),
@@ -54,6 +55,12 @@ class TestBuiltIn:
             ),
             **dict.fromkeys(["session.started", "session.ended"], "system"),
             **dict.fromkeys(["run.started", "run.signaled", "run.completed"], "run"),
+            **dict.fromkeys(
+                ["tidings.dead_letter", "tidings.subscription.skipped"], "subscription"
+            ),
+            **dict.fromkeys(["tidings.webhook.disabled", "tidings.webhook.skipped"], "webhook"),
+            **dict.fromkeys(["tidings.notice.sent", "tidings.notice.failed"], "notice"),
+            **dict.fromkeys([f"tidings.watch.{what}" for what in watched], "watch"),
         }
         assert Catalog(store).names() == sorted(about)
 

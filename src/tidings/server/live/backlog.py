@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from tidings.bus import reading_query
+from tidings.following import reading_query
 from tidings.server.live.frames import frame_of
 from tidings.server.live.selection import CHUNK_BYTES, CHUNK_EVENTS, Due, Joining, Selection
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tidings.server.live import BARE as LIVE
 from tidings.server.routes import (
+    dead_letters,
     emit,
     health,
     histogram,
@@ -18,8 +19,10 @@ from tidings.server.routes import (
     overviews,
     root,
     session,
+    subscriptions,
     tree,
     types,
+    webhooks,
 )
 
 TYPE_CHECKING = False
@@ -49,5 +52,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     tree.router,
     histogram.router,
     overviews.router,
+    subscriptions.router,
+    dead_letters.router,
+    webhooks.router,
     listing.router,
 )

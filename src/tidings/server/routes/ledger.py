@@ -13,12 +13,12 @@ from tidings.errors import RevisionConflict
 from tidings.server.calls import BareRoute
 from tidings.server.lossless.bodies import answer_json, asked_json
 from tidings.server.lossless.records import (
-    ensure_admin,
+    ensure_may_delete,
     ensure_may_read,
     ensure_may_write,
     is_private,
 )
-from tidings.store.ledger import OWN_PREFIX, checked_key, checked_prefix
+from tidings.store.ledger import OWN_PREFIX, checked_key, checked_page
 from tidings.store.wire import whole
 
 TYPE_CHECKING = False
@@ -44,11 +44,24 @@ def _is_hidden(key: str) -> bool:
 
 
 async def _keys(call: Call) -> None:
-    asked = await asked_json(call, set(), {"prefix"})
-    prefix = checked_prefix(asked.get("prefix", ""))
+    asked = await asked_json(call, set(), {"prefix", "after", "limit"})
+    limit = whole("limit", asked.get("limit"))
+    prefix, after, limit = checked_page(asked.get("prefix", ""), asked.get("after", ""), limit)
     ensure_may_read(call.caller, prefix)
-    found = await asyncio.to_thread(call.service.store.keys, prefix)
-    await answer_json(call, {"keys": [key for key in found if not _is_hidden(key)]})
+    await answer_json(call, {"keys": await asyncio.to_thread(_shown, call, prefix, after, limit)})
+
+
+def _shown(call: Call, prefix: str, after: str, limit: int | None) -> list[str]:
+    """A page of those that are not hidden: one that is shorter than asked for is the last."""
+    shown: list[str] = []
+    while limit is None or len(shown) < limit:
+        wanted = None if limit is None else limit - len(shown)
+        found = call.service.store.keys(prefix, after, wanted)
+        shown += [key for key in found if not _is_hidden(key)]
+        if wanted is None or len(found) < wanted:
+            break
+        after = found[-1]
+    return shown
 
 
 async def _put(call: Call) -> None:
@@ -62,7 +75,7 @@ async def _put(call: Call) -> None:
 async def _delete(call: Call) -> None:
     asked = await asked_json(call, {"key"}, {"expected"})
     key, expected = checked_key(asked["key"]), whole("expected", asked.get("expected"))
-    ensure_admin(call.caller)
+    ensure_may_delete(call.caller, key)
     if is_private(key):
         if expected:
             raise RevisionConflict(key, expected, 0)
@@ -76,6 +89,6 @@ async def _delete(call: Call) -> None:
 BARE: tuple[BareRoute, ...] = (
     BareRoute("POST", "/ledger/get", "", _get, {}),
     BareRoute("POST", "/ledger/keys", "", _keys, {}),
-    BareRoute("POST", "/ledger/put", "admin", _put, {}),
-    BareRoute("POST", "/ledger/delete", "admin", _delete, {}),
+    BareRoute("POST", "/ledger/put", "emit", _put, {}),  # each record is looked at besides
+    BareRoute("POST", "/ledger/delete", "emit", _delete, {}),
 )

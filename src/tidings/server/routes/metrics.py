@@ -30,6 +30,8 @@ def metrics(request: Request, caller: Annotated[Caller, Depends(needs("read"))])
     caller.require_all_projects()
     service = service_of(request)
     service.metrics.store_stands(*_store_and_spool(service))
+    service.metrics.delivery.look(service.store)
+    service.metrics.delivery.webhooks_stand(service.delivering.counts())
     body, content_type = service.metrics.told(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
 

@@ -29,7 +29,7 @@ from tidings.store.base import (
 )
 from tidings.store.ledger import (
     checked_key,
-    checked_prefix,
+    checked_page,
     checked_puts,
     expect_revision,
 )
@@ -340,11 +340,12 @@ class MemoryStore(Store):
             expect_revision(checked_key(key), expected, self._revision_of(key))
             return self._ledger.pop(key, None) is not None
 
-    def keys(self, prefix: str = "") -> list[str]:
-        start = checked_prefix(prefix)
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        start, past, most = checked_page(prefix, after, limit)
         with self._changed:
             self._ensure_open()
-            return sorted(key for key in self._ledger if key.startswith(start))
+            found = sorted(key for key in self._ledger if key.startswith(start) and key > past)
+        return found[:most]
 
     def _revision_of(self, key: str) -> int:
         return self._ledger.get(key, (0, ""))[0]

@@ -185,9 +185,9 @@ class PostgresStore(Store):
         self._ensure_open()
         return ledger.delete(self._connections, key, expected)
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
         self._ensure_open()
-        return ledger.keys(self._connections, prefix)
+        return ledger.keys(self._connections, prefix, after, limit)
 
     # Its end --------------------------------------------------------------------------------------
 

@@ -11,7 +11,13 @@ from abc import abstractmethod
 from json import loads
 
 from tidings.store.base import LedgerRecord
-from tidings.store.ledger import checked_key, checked_prefix, encoded_value, expect_revision
+from tidings.store.ledger import (
+    checked_key,
+    checked_page,
+    encoded_value,
+    end_of,
+    expect_revision,
+)
 from tidings.store.postgres.writing import Work, write
 
 TYPE_CHECKING = False
@@ -44,12 +50,14 @@ def delete(connections: Connections, key: str, expected: int | None) -> bool:
     return write(connections, lambda: _Delete(connections, name, expected)).was_there
 
 
-def keys(connections: Connections, prefix: str) -> list[str]:
-    """The keys that start with a prefix."""
-    prefix = checked_prefix(prefix)
-    if "\0" in prefix:
+def keys(connections: Connections, prefix: str, after: str, limit: int | None) -> list[str]:
+    """The keys that start with a prefix; see `Store.keys`."""
+    start, past, most = checked_page(prefix, after, limit)
+    if "\0" in start:
         return []  # no key has one, and PostgreSQL takes none
-    return [row[0] for row in connections.ask("ledger_keys", prefix, prefix)]
+    past = past.replace("\0", "\x01")  # no key has either, so it parts the same keys
+    bounds = max(start, past), end_of(start), past, most
+    return [row[0] for row in connections.ask("ledger_keys", *bounds)]
 
 
 class _Change(Work):

@@ -108,5 +108,4 @@ ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, value = excluded.v
 DELETE FROM {schema}.ledger WHERE key = %s
 
 -- name: ledger_keys
--- starts_with and not LIKE: a prefix may hold % and _.
-SELECT key FROM {schema}.ledger WHERE key >= %s AND starts_with(key, %s) ORDER BY key
+SELECT key FROM {schema}.ledger WHERE key >= %s AND key < %s AND key <> %s ORDER BY key LIMIT %s

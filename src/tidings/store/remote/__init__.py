@@ -27,7 +27,7 @@ from tidings.store.base import (
     Summary,
     TypeCount,
 )
-from tidings.store.ledger import checked_key, checked_prefix, encoded_value
+from tidings.store.ledger import checked_key, checked_page, encoded_value
 from tidings.store.remote.address import Address
 from tidings.store.remote.appending import append_all, restore
 from tidings.store.remote.copying import write_copy
@@ -259,12 +259,13 @@ class RemoteStore(Store):
             lambda answer: bool(answer["deleted"]), "/ledger/delete", asked, changes=True
         )
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
         self._ensure_open()
+        start, past, most = checked_page(prefix, after, limit)
         return self._ask_in_time(
             lambda answer: [str(key) for key in answer["keys"]],
             "/ledger/keys",
-            {"prefix": checked_prefix(prefix)},
+            {"prefix": start, "after": past, "limit": most},
         )
 
     def _ask_in_time(
@@ -281,6 +282,33 @@ class RemoteStore(Store):
         self._server.close()
 
     # Asking ---------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        asked: Any = None,
+        *,
+        changes: bool = False,
+        seconds: float = 60.0,
+    ) -> Any:
+        """Ask the server for something else than the contract's, such as `/webhooks`.
+
+        Args:
+            method: the request's.
+            path: the route, with its query.
+            asked: a JSON value to send; none for no body.
+            changes: whether it changes something there. It is then sent once.
+            seconds: how long the answer may take.
+
+        Returns:
+            The JSON value it answers.
+
+        Raises:
+            TidingsError: what the server refused, as the error that it was there.
+        """
+        way = Way(seconds, repeatable=not changes, changes=changes)
+        return self._ask(lambda answer: answer, method, path, asked, way)
 
     def _ask(
         self,

@@ -16,6 +16,7 @@ from tidings.errors import (
     InvalidQuery,
     InvalidSetting,
     NotAllowed,
+    NotFound,
     OutcomeUnknown,
     RevisionConflict,
     SchemaViolation,
@@ -26,9 +27,11 @@ from tidings.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
     from tidings.errors import TidingsError
+
+    _Error = TypeVar("_Error", bound=TidingsError)
 
 __all__ = ["batch_error", "error_of"]
 
@@ -43,7 +46,7 @@ def error_of(url: str, status: int, body: bytes, *, changes: bool) -> TidingsErr
 
     Args:
         url: the server's.
-        status: the answer's status, other than 200.
+        status: the answer's status, from 300 on.
         body: its body.
         changes: whether the request would have changed the store.
     """
@@ -101,6 +104,8 @@ def _error_in(problem: dict[str, Any]) -> TidingsError | None:
         return RevisionConflict(problem["key"], problem["expected"], problem["actual"])
     if slug == "history-pruned":
         return HistoryPruned(problem["asked"], problem["first"])
+    if slug == "not-found":
+        return _again(NotFound, detail, kind=problem["kind"], name=problem["name"])
     if slug in _OF_EVENTS:
         about = {"field": problem["errors"][0]["field"]}
         about |= {name: problem.get(name, "") for name in ("value", "rule")}
@@ -135,7 +140,7 @@ def _unavailable(name: str) -> type[StoreUnavailable]:
     return StoreUnavailable
 
 
-def _again(kind: type[InvalidEvent], message: str, **attributes: object) -> InvalidEvent:
+def _again(kind: type[_Error], message: str, /, **attributes: object) -> _Error:
     """An error with the message it had: its own arguments would make it anew, and differently."""
     error = kind.__new__(kind, message)
     error.__dict__.update(attributes)

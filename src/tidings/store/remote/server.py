@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LONG_SECONDS", "QUESTION", "Server", "Way"]
 
-_OK = 200
+_GRANTED = range(200, 300)
 
 _READ_SECONDS = 60.0
 """How long an answer to a question may take: a search looks at 100,000 events."""
@@ -212,7 +212,7 @@ class Server:
         return self._connections.exchange(connect_by, anew=anew, longest_idle=longest_idle)
 
     def _ensure_granted(self, status: int, exchange: Exchange, end: float, way: Way) -> None:
-        if status != _OK:
+        if status not in _GRANTED:
             refusal = exchange.read(end, _LONGEST_REFUSAL)
             raise error_of(self._address.url, status, refusal, changes=way.changes)
 

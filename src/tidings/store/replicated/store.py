@@ -239,8 +239,8 @@ class ReplicatedStore(Store):
         command = Command(DELETE, content)
         return bool(self._run_one(command, self._deadline))
 
-    def keys(self, prefix: str = "") -> list[str]:
-        return self._reading(lambda replica: replica.keys(prefix), self._deadline)
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        return self._reading(lambda replica: replica.keys(prefix, after, limit), self._deadline)
 
     # Its end --------------------------------------------------------------------------------------
 

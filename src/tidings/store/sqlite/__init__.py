@@ -264,10 +264,10 @@ class SQLiteStore(Store):
         with self._connections.transaction() as connection:
             return ledger.delete(connection, key, expected)
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
         self._ensure_open()
         with self._connections.snapshot() as connection:
-            return ledger.keys(connection, prefix)
+            return ledger.keys(connection, prefix, after, limit)
 
     # Its end --------------------------------------------------------------------------------------
 

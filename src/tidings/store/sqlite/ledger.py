@@ -10,7 +10,7 @@ from __future__ import annotations
 from json import loads
 
 from tidings.store.base import LedgerRecord
-from tidings.store.ledger import checked_key, checked_prefix, checked_puts, expect_revision
+from tidings.store.ledger import checked_key, checked_page, checked_puts, end_of, expect_revision
 from tidings.store.sqlite.bookkeeping import checked as checked_row
 from tidings.store.sqlite.bookkeeping import checksum, damaged, numbers, put_numbers
 from tidings.store.sqlite.statements import SQL
@@ -61,11 +61,13 @@ def delete(connection: sqlite3.Connection, key: str, expected: int | None) -> bo
     return True
 
 
-def keys(connection: sqlite3.Connection, prefix: str) -> list[str]:
-    """The keys that start with a prefix."""
-    rows = connection.execute(SQL["ledger_keys"], (checked_prefix(prefix),))
-    found = [_checked(row)[0] for row in rows]
-    ensure_all_there(connection)
+def keys(connection: sqlite3.Connection, prefix: str, after: str, limit: int | None) -> list[str]:
+    """The keys that start with a prefix; see `Store.keys`."""
+    start, past, most = checked_page(prefix, after, limit)
+    bounds = max(start, past), end_of(start), past, -1 if most is None else most
+    found = [_checked(row)[0] for row in connection.execute(SQL["ledger_keys"], bounds)]
+    if most is None or len(found) < most:
+        ensure_all_there(connection)  # A full page does not say that there are no more.
     return found
 
 

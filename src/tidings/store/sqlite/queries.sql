@@ -72,8 +72,7 @@ REPLACE INTO ledger VALUES (?, ?, ?, ?)
 DELETE FROM ledger WHERE key = ?
 
 -- name: ledger_keys
--- substr and not LIKE: a prefix may hold % and _, and letters must match as they are.
-SELECT * FROM ledger WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key
+SELECT * FROM ledger WHERE key >= ? AND key < ? AND key <> ? ORDER BY key LIMIT ?
 
 -- name: pruned_types
 SELECT type, count(*) FROM events WHERE position <= ? GROUP BY type

@@ -83,6 +83,33 @@ class Records(Opening):
         for prefix in ("a", "a%", "a_", "b/", "é", "🎉", "a\\", "a'", "A", "x", "b/2 "):
             assert store.keys(prefix) == sorted(key for key in keys if key.startswith(prefix))
 
+    def test_keys_come_in_pages(self, store: Store) -> None:
+        """Page by page all keys with a prefix come, each once, and none beside them."""
+        keys = [
+            "a",
+            "a/1",
+            "a/2",
+            "a/\ud7ff",
+            "a/\ue000",
+            "a/\U0010ffff",
+            "a/\U0010ffff1",
+            "a0",
+            "b",
+        ]
+        for key in keys:
+            store.put(key, 1)
+        for prefix in ("", "a/", "a/\ud7ff", "a/\U0010ffff", "b"):
+            wanted = [key for key in sorted(keys) if key.startswith(prefix)]
+            found: list[str] = []
+            while page := store.keys(prefix, found[-1] if found else "", 2):
+                assert len(page) <= 2
+                found += page
+            assert found == wanted
+        assert (store.keys("a/", "a"), store.keys("a/", "b")) == (store.keys("a/"), [])
+        assert (store.keys("a/", limit=0), store.keys(limit=1)) == ([], ["a"])
+        with pytest.raises(InvalidQuery, match="limit"):
+            store.keys(limit=-1)
+
     def test_any_key_and_value(self, store: Store) -> None:
         """Any JSON value is kept under any key and handed out as its reader's own."""
 

@@ -1,0 +1,223 @@
+"""How many requests may be under way, so that the dead and the slow take no room from the living.
+
+There are three rooms: for endpoints that answer promptly, for those that answer slowly, and for the
+doubtful ones, which may not answer at all; of the broken among these moreover few begin in a
+second. A request that takes long while others wait is counted among the doubtful from then on;
+where even those are too many, it is broken off, to be made again when there is room for it. So
+thousands of endpoints that hang fill their own room, and take a place among the prompt ones for a
+moment at most. Bookkeeping only; for one event loop.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from itertools import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import Task, TimerHandle
+    from collections.abc import Iterator
+
+    from tidings.delivery.webhooks.channel import Channel
+
+__all__ = ["PROMPT_SECONDS", "Allowance", "Flight", "Rooms", "Timetable"]
+
+PROMPT_SECONDS = 0.2
+"""A request that takes longer makes way if others wait for a place."""
+
+_LONG_SECONDS = 1.0
+"""One that takes so long makes way in any case, and is broken off where there is no other way."""
+
+_PROMPT_PLACES = 128
+"""More would not make anything faster: at a thousand requests a second, each took that long."""
+
+
+class _Room:
+    """A number of requests that may be under way at once, and who waits for one to end.
+
+    Args:
+        size: so many.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.taken = 0
+        self._waiting: deque[Channel] = deque()
+        self._waits: set[str] = set()
+
+    @property
+    def has_place(self) -> bool:
+        """Whether one more may begin."""
+        return self.taken < self.size
+
+    def wait(self, channel: Channel) -> None:
+        """Have an endpoint wait for a place, behind those that wait already."""
+        if channel.id not in self._waits:
+            self._waits.add(channel.id)
+            self._waiting.append(channel)
+
+    def next(self) -> Channel | None:
+        """Who waits longest, if there is a place for it; it waits no longer."""
+        if not self._waiting or not self.has_place:
+            return None
+        channel = self._waiting.popleft()
+        self._waits.discard(channel.id)
+        return channel
+
+    @property
+    def waiting(self) -> int:
+        """How many endpoints wait for a place."""
+        return len(self._waiting)
+
+
+class Flight:
+    """A request under way, and the room it is counted in.
+
+    Args:
+        room: where it begins.
+        began: when (seconds, monotonic).
+
+    Attributes:
+        broken_off: whether it was cancelled so that others have room.
+        task: what makes it.
+        timer: what looks at it.
+    """
+
+    __slots__ = ("_ended", "began", "broken_off", "room", "task", "timer")
+
+    def __init__(self, room: _Room, began: float) -> None:
+        self.began = began
+        self.broken_off = False
+        self.room = room
+        self.task: Task[None] | None = None
+        self.timer: TimerHandle | None = None
+        self._ended = False
+        room.taken += 1
+
+    def move(self, room: _Room) -> None:
+        """Count it in another room from now on."""
+        self.room.taken -= 1
+        self.room = room
+        room.taken += 1
+
+    def end(self, _task: object = None) -> None:
+        """It has ended; saying so again is harmless."""
+        if not self._ended:
+            self._ended = True
+            self.room.taken -= 1
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Rooms:
+    """The rooms of a process.
+
+    Args:
+        limit: so many requests may be under way at once, all together.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._prompt = _Room(max(1, min(_PROMPT_PLACES, limit // 2)))
+        self._slow = _Room(max(1, limit // 4))
+        self._doubtful = _Room(max(1, limit // 4))
+        self._others = max(2, limit - self._prompt.size)
+
+    def of(self, channel: Channel) -> _Room:
+        """Where an endpoint's requests begin now."""
+        if channel.health.doubtful:
+            return self._doubtful
+        return self._slow if channel.health.slow else self._prompt
+
+    def next(self) -> Iterator[Channel]:
+        """Those who wait longest, while there are places for them."""
+        for room in (self._prompt, self._slow, self._doubtful):
+            while (channel := room.next()) is not None:
+                yield channel
+
+    def clear_way(self, flight: Flight, now: float) -> bool:
+        """Have a request that takes long make way for others; whether it has.
+
+        Args:
+            flight: it; where it is broken off, its task is cancelled.
+            now: the time (seconds, monotonic).
+        """
+        if flight.room is not self._prompt:
+            return True
+        is_long = now - flight.began >= _LONG_SECONDS
+        if not is_long and not self._prompt.waiting:
+            return False
+        if self._slow.taken + self._doubtful.taken < self._others:
+            flight.move(self._doubtful)
+            return True
+        if is_long and self._prompt.waiting and flight.task is not None:
+            flight.broken_off = True
+            flight.task.cancel()
+            return True
+        return False
+
+    @property
+    def taken(self) -> int:
+        """How many requests are under way."""
+        return self._prompt.taken + self._slow.taken + self._doubtful.taken
+
+    @property
+    def waiting(self) -> int:
+        """How many endpoints wait for a place."""
+        return self._prompt.waiting + self._slow.waiting + self._doubtful.waiting
+
+
+class Allowance:
+    """So many in a second, and no more.
+
+    Args:
+        each_second: how many.
+
+    >>> allowance = Allowance(2)
+    >>> [allowance.take(at) for at in (10.0, 10.0, 10.0, 10.6)]
+    [True, True, False, True]
+    """
+
+    def __init__(self, each_second: float) -> None:
+        self._each_second = each_second
+        self._left = each_second
+        self._at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Whether one more is allowed at this time (seconds, monotonic)."""
+        gained = (now - self._at) * self._each_second
+        self._left = min(self._each_second, self._left + gained)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+class Timetable:
+    """When which endpoint must be looked at again; one instant for each."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Channel]] = []
+        self._due: dict[str, int] = {}
+        self._order = count()
+
+    def set(self, channel: Channel, due: int | None) -> None:
+        """Look at an endpoint at this instant (microseconds), and not before; or not at all."""
+        if due is None:
+            self._due.pop(channel.id, None)
+        elif self._due.get(channel.id) != due:
+            self._due[channel.id] = due
+            heapq.heappush(self._heap, (due, next(self._order), channel))
+
+    def due(self, now: int) -> Iterator[Channel]:
+        """The endpoints whose instant has come."""
+        while self._heap and self._heap[0][0] <= now:
+            due, _, channel = heapq.heappop(self._heap)
+            if self._due.get(channel.id) == due:
+                del self._due[channel.id]
+                yield channel
+
+    def next(self) -> int | None:
+        """The next instant, or an earlier one that was cancelled."""
+        return self._heap[0][0] if self._heap else None

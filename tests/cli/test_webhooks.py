@@ -193,6 +193,7 @@ def test_what_is_not_there_is_told(place: Place, arguments: list[str]) -> None:
 def test_a_replay_is_counted_first(place: Place) -> None:
     """One event by id or position, all since a moment, all that failed; asked for before it is."""
     webhook_id = place.add("--type", "replayed", "--from", "beginning")
+    assert place("replay", webhook_id, "--failed")[0]["events"] == 0  # so nothing is asked
     with open_store(place.store_url) as store:
         events = store.append([Event("replayed"), Event("other"), Event("replayed")])
         name = f"webhook:{webhook_id}"

@@ -108,7 +108,7 @@ def test_who_stood_still_too_long_holds_nothing() -> None:
 
 
 def test_what_was_lost_is_not_kept_from_others() -> None:
-    """Who lost what another one is to run by now says so, though it lives on; nothing is orphaned."""
+    """Who lost what another one is to run says so, though it lives on; nothing is orphaned."""
     store, time = MemoryStore(), Time()
     first = offering(store, time)
     settle(time, first)
@@ -198,6 +198,26 @@ def test_who_claims_much_beats_meanwhile() -> None:
     leases.turn()
     assert leases.held(KEYS[0]) is lease
     assert store.longest_silence < PATIENCE / 2
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_what_could_not_be_given_up_is_given_up_later(tmp_path: Path, *, lost: bool) -> None:
+    """Its owner lives, so nobody else would ever take it."""
+    store, time = FaultyStore(str(tmp_path / "events.db")), Time()
+    first = offering(store, time, KEYS[:1])
+    first.turn()
+    lease = first.held(KEYS[0])
+    assert lease is not None
+    if lost:
+        lease.forget()  # it could not be looked up what became of a write
+    else:
+        store.fail(StoreUnavailable("away"))
+    first.withdraw(KEYS[0])
+    second = offering(store, time, KEYS[:1])
+    first.turn()
+    second.turn()
+    assert second.all_held() == KEYS[:1]
+    store.close()
 
 
 class SlowStore(MemoryStore):

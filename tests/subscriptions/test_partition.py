@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -268,6 +270,25 @@ def test_what_a_handler_emits_names_its_cause(bus: Bus, time: Time) -> None:
     worker.calls_end()
 
 
+def test_async_handlers_keep_the_order_of_each_aggregate(bus: Bus, time: Time) -> None:
+    """They are given many events at once; what follows a failed one of its aggregate waits."""
+    receiver = Receiver(3)
+
+    async def handle(event: Event) -> None:
+        await asyncio.sleep(0)
+        receiver(event)
+
+    worker = WorkerByHand(bus, handler_of(handle), time)
+    tell(bus, *(("ab"[n % 2], n) for n in range(300)))
+    worker.turn()
+    assert receiver.got == [0, 1, 2, *range(4, 300, 2)]
+    receiver.refuses.clear()
+    worker.turn(1.2)
+    assert receiver.got[151:] == list(range(3, 300, 2))
+    assert (worker.state.lag, worker.state.waiting, worker.state.handled) == (0, 0, 300)
+    worker.calls_end()
+
+
 def test_who_lost_the_lease_writes_nothing(bus: Bus, time: Time) -> None:
     """A process that was taken for dead finds the record changed, and what it did is not noted."""
     receiver, other_receiver = Receiver(), Receiver()
@@ -358,12 +379,12 @@ def test_an_event_that_kills_processes_is_given_up(
     deaths = 0
     call = Calls.call
 
-    def deadly(self: Calls, event: Event) -> Any:
+    def deadly(self: Calls, events: Sequence[Event]) -> Any:
         nonlocal deaths
-        if event.payload["n"] == 7:
+        if events[0].payload["n"] == 7:
             deaths += 1
             raise Killed
-        return call(self, event)
+        return call(self, events)
 
     monkeypatch.setattr(Calls, "call", deadly)
     receiver = Receiver()
@@ -401,8 +422,12 @@ def test_leaving_in_the_middle_is_no_death(bus: Bus, time: Time) -> None:
     assert (receiver.got, worker.state.dead_letters) == ([1, 2], 0)
 
 
-def test_an_error_that_utf8_cannot_say_is_kept_all_the_same(bus: Bus, time: Time) -> None:
+def test_an_error_that_utf8_cannot_say_is_kept_all_the_same(
+    bus: Bus, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
     """The name of a file may hold half a character; the event is given up as any other."""
+    # What is logged holds it too, and pytest's workers cannot say it to each other.
+    caplog.set_level(logging.CRITICAL, "tidings.subscriptions")
 
     def fails(_: Event) -> None:
         raise FileNotFoundError("\udcff.txt")

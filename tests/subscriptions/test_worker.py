@@ -16,6 +16,7 @@ from tests.subscriptions.by_hand import Receiver, handler_of, tell
 from tidings import Bus, Event
 from tidings.errors import InvalidSetting
 from tidings.subscriptions.dead_letters import DeadLetters
+from tidings.subscriptions.generations import Generations
 from tidings.subscriptions.leases import Leases
 from tidings.subscriptions.registry import Subscriptions
 from tidings.subscriptions.worker import Worker
@@ -194,3 +195,17 @@ def test_names_must_be_declared(bus: Bus) -> None:
         Worker(bus, names=["other"])
     with pytest.raises(InvalidSetting, match="'notify'"):
         Worker(bus, [handler_of(print), handler_of(print)])
+
+
+def test_a_change_is_found_though_nobody_rang(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who resumed it may have died before the bell rang."""
+    monkeypatch.setattr("tidings.subscriptions.worker._LOOK_ANYWAY_SECONDS", 0.2)
+    receiver = Receiver()
+    handler = handler_of(receiver)
+    Generations(bus.store).declare(handler, 0)
+    Subscriptions(bus.store).pause("notify")
+    tell(bus, ("a", 1))
+    with working(bus, handler):
+        until(lambda: Subscriptions(bus.store).get("notify").partitions[0].owner)
+        Generations(bus.store).change("notify", paused=False)
+        until(lambda: receiver.got == [1])

@@ -14,21 +14,18 @@ from tidings.cli.command import Command, Option, WrongUsage, nearest
 from tidings.cli.delivering import say_what_is_needed
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.filters import FILTERS, filters_of
-from tidings.cli.moments import ago, clock, read_span
+from tidings.cli.moments import read_span
 from tidings.cli.opening import opened
 from tidings.cli.removing import confirmed
 from tidings.cli.show import Display, printable, say
 from tidings.cli.values import read_whole
 from tidings.cli.webhooks_of_server import ManagerOfServer
+from tidings.cli.webhooks_shown import attempt_line, line_of, said
 from tidings.delivery.webhooks.endpoint import BODIES
 from tidings.delivery.webhooks.managing import MOST_ATTEMPTS, Manager
-from tidings.errors import InvalidQuery, NotFound, shorten
-from tidings.fields import encode_json
+from tidings.errors import NotFound, shorten
 from tidings.masking import masked
 from tidings.store.query import Filter
-from tidings.store.wire import query_of
-from tidings.store.words import words_of
-from tidings.timestamps import parse_instant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +37,6 @@ if TYPE_CHECKING:
     Managing: TypeAlias = Manager | ManagerOfServer
 
 __all__ = ["COMMANDS"]
-
-_ANSWER = 80
-"""So much of an answer is shown in a line (characters); JSON has all that is kept."""
 
 
 def _webhooks(given: Given) -> int:
@@ -83,7 +77,7 @@ def _list(given: Given) -> int:
     display = Display(given)
     with _managed(given) as manager:
         for webhook in manager.webhooks():
-            display.record(webhook, _line(webhook))
+            display.record(webhook, line_of(webhook))
     return DONE
 
 
@@ -126,14 +120,14 @@ def _rotate(given: Given) -> int:
 def _pause(given: Given) -> int:
     with _managed(given) as manager:
         webhook = manager.pause(_id(given))
-    Display(given).record(webhook, _line(webhook))
+    Display(given).record(webhook, line_of(webhook))
     return DONE
 
 
 def _resume(given: Given) -> int:
     with _managed(given) as manager:
         webhook = manager.resume(_id(given), skip=given["skip"])
-    Display(given).record(webhook, _line(webhook))
+    Display(given).record(webhook, line_of(webhook))
     return DONE
 
 
@@ -151,7 +145,7 @@ def _test(given: Given) -> int:
     display = Display(given)
     with _managed(given) as manager:
         attempt = manager.test(_id(given))
-    display.record(attempt, _attempt_line(display, attempt))
+    display.record(attempt, attempt_line(display, attempt))
     return DONE if attempt["ok"] else NO
 
 
@@ -160,7 +154,7 @@ def _attempts(given: Given) -> int:
     limit = MOST_ATTEMPTS if given["limit"] is None else given["limit"]
     with _managed(given) as manager:
         for attempt in manager.attempts(_id(given), limit=limit, failed=given["failed"]):
-            display.record(attempt, _attempt_line(display, attempt))
+            display.record(attempt, attempt_line(display, attempt))
     return DONE
 
 
@@ -175,6 +169,10 @@ def _replay(given: Given) -> int:
         if given["dry_run"]:
             data = {"id": webhook_id, "events": meant, "dry_run": True}
             Display(given).record(data, f"{words} would be sent again")
+            return DONE
+        if not meant:
+            data = {"id": webhook_id, "events": 0, "dry_run": False}
+            Display(given).record(data, "there is nothing to send again")
             return DONE
         if asked["event"] is None and not confirmed(given, f"{words} will be sent again"):
             return NO
@@ -262,66 +260,18 @@ def _managed(given: Given, *, begins: str = "") -> Iterator[Managing]:
 
 
 def _show_secret(given: Given, made: dict[str, Any]) -> None:
-    Display(given).record(made, f"{made['secret']}\nwebhook {_line(made)}")
+    Display(given).record(made, f"{made['secret']}\nwebhook {line_of(made)}")
     say("this is the only time the secret is shown; the receiver checks signatures with it")
 
 
 def _show_whole(given: Given, webhook: dict[str, Any]) -> None:
-    rows = [f"webhook {_line(webhook)}"]
+    rows = [f"webhook {line_of(webhook)}"]
     rows += [
-        f"  {name.replace('_', ' ')}: {_said(value)}"
+        f"  {name.replace('_', ' ')}: {said(value)}"
         for name, value in webhook.items()
         if name not in ("id", "url", "state") and value not in (None, "", {}, [])
     ]
     Display(given).record(webhook, "\n".join(rows))
-
-
-def _said(value: Any) -> str:
-    return printable(value if isinstance(value, str) else encode_json(value))
-
-
-def _filters_in_words(filters: dict[str, Any]) -> str:
-    try:
-        return words_of(query_of(filters))
-    except InvalidQuery:  # those of a newer server
-        return encode_json(filters)
-
-
-def _line(webhook: dict[str, Any]) -> str:
-    """A webhook in one line."""
-    state = webhook["state"]
-    words = [webhook["id"], f"{state} ({webhook['disabled']})" if webhook["disabled"] else state]
-    words.append(printable(webhook["url"]))
-    if webhook["filters"]:
-        words.append(printable(_filters_in_words(webhook["filters"])))
-    if webhook["lag"]:
-        words.append(f"{webhook['lag']:,} behind")
-    if webhook["waiting"]:
-        words.append(f"{webhook['waiting']} waiting")
-    if webhook["dead_letters"]:
-        words.append(f"{webhook['dead_letters']:,} given up")
-    if webhook["description"]:
-        words.append(printable(webhook["description"]))
-    return "  ".join(words)
-
-
-def _attempt_line(display: Display, attempt: dict[str, Any]) -> str:
-    """An attempt in one line."""
-    at = parse_instant(attempt["at"])
-    result = "ok" if attempt["ok"] else "failed"
-    words = [
-        display.painted(f"{clock(at)} {ago(at):>8}", "dim"),
-        display.painted(result, "success" if attempt["ok"] else "failure"),
-        str(attempt["status"] or "no answer"),
-        f"{attempt['seconds'] * 1000:,.0f} ms",
-    ]
-    if "event_id" in attempt:
-        words += [f"#{attempt['position']}", printable(attempt["type"]), attempt["trigger"]]
-    if attempt["error"]:
-        words.append(printable(attempt["error"]))
-    if attempt["answer"]:
-        words.append(printable(attempt["answer"][:_ANSWER]))
-    return "  ".join(words)
 
 
 # The table ----------------------------------------------------------------------------------------

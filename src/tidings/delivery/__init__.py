@@ -5,3 +5,5 @@ All state is in the ledger and the log, so it works on every backend.
 """
 
 from __future__ import annotations
+
+__all__: list[str] = []

@@ -145,8 +145,9 @@ class Calls:
             return outcomes
         began = monotonic()
         broken = self._loop.run(self._handle_all(events, outcomes))
-        # Where the loop was closed meanwhile: whatever was going on failed.
-        return outcomes or [Outcome(broken, (), monotonic() - began)]
+        # Where the loop was closed meanwhile: whatever was going on failed. A copy, as a handler
+        # that will not be cancelled may end yet.
+        return outcomes[:] or [Outcome(broken, (), monotonic() - began)]
 
     def _called(self, event: Event) -> Outcome:
         """Call a plain function; one that gives something to await is awaited all the same."""

@@ -21,15 +21,10 @@ from threading import Lock, Thread
 from typing import NamedTuple
 
 from tidings.clock import Clock
-from tidings.errors import (
-    LeaseLost,
-    OutcomeUnknown,
-    RevisionConflict,
-    StoreClosed,
-    StoreUnavailable,
-)
+from tidings.errors import OutcomeUnknown, RevisionConflict, StoreClosed, StoreUnavailable
 from tidings.ids import new_id
-from tidings.store.base import LedgerRecord, Put
+from tidings.store.base import LedgerRecord
+from tidings.subscriptions.lease import OWNER, Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,99 +43,7 @@ BEAT = 1.5
 PATIENCE = 5.0
 """A process that has not beaten for so long (seconds) is dead, and what it held is taken over."""
 
-OWNER = "owner"
-
 _log = logging.getLogger("tidings.subscriptions")
-
-
-class Lease:
-    """The right to run something, and the record of how far it has come.
-
-    Attributes:
-        key: the record's key in the ledger.
-        value: what the record holds, beside who owns it.
-        wanted: whether another process should have it: finish, save, and `Leases.release` it.
-        inherited: whether the process that held it before died with it.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        key: str,
-        owner: str,
-        record: LedgerRecord,
-        *,
-        inherited: bool = False,
-    ) -> None:
-        self.key = key
-        self.inherited = inherited
-        self.value: dict[str, Any] = {k: v for k, v in record.value.items() if k != OWNER}
-        self.wanted = False
-        self._store = store
-        self._owner = owner
-        self._revision = record.revision
-        self._lost = False
-
-    @property
-    def lost(self) -> bool:
-        """Whether it is known to be held by another process now."""
-        return self._lost
-
-    def save(self, value: dict[str, Any]) -> None:
-        """Write the record.
-
-        Raises:
-            LeaseLost: another process holds it now, or somebody reset it; nothing was written.
-            StoreUnavailable: the store is away; nothing was written.
-        """
-        try:
-            self._revision = self._store.put(self.key, self._owned(value), self._held_revision())
-        except (RevisionConflict, OutcomeUnknown):
-            self._look_again(value)
-        self.value = value
-
-    def put(self, value: dict[str, Any]) -> Put:
-        """The write of the record, for `Store.append(…, put=[…])`; call `saved` afterwards."""
-        return Put(self.key, self._owned(value), self._held_revision())
-
-    def saved(self, value: dict[str, Any]) -> None:
-        """Note that `put` was written by an append.
-
-        Raises:
-            LeaseLost: it was lost since.
-        """
-        self._look_again(value)
-        self.value = value
-
-    def give_up(self) -> None:
-        """Write that nobody holds it any more; does nothing where it was lost."""
-        if self._lost:
-            return
-        self._lost = True
-        try:
-            self._store.put(self.key, {**self.value, OWNER: None}, self._revision)
-        except RevisionConflict:
-            return  # It was lost before, so there is nothing to give up.
-
-    def forget(self) -> None:
-        """Take it as lost: it may be somebody else's by now."""
-        self._lost = True
-
-    def _owned(self, value: dict[str, Any]) -> dict[str, Any]:
-        return {**value, OWNER: self._owner}
-
-    def _held_revision(self) -> int:
-        if self._lost:
-            raise LeaseLost(self.key)
-        return self._revision
-
-    def _look_again(self, value: dict[str, Any]) -> None:
-        """See whether a write that was not heard of arrived; everything else means it was lost."""
-        record = self._store.get(self.key)
-        if record is None or record.value != self._owned(value):
-            self._lost = True
-            raise LeaseLost(self.key)
-        self._revision = record.revision
 
 
 class _Sign(NamedTuple):
@@ -241,13 +144,15 @@ class Leases:
         """Give a lease up, so that another process can take it at once."""
         with self._lock:
             lease = self._held.pop(key, None)
+            if lease is not None:
+                self._astray.add(key)  # in case it is not heard whether it was given up
         if lease is not None:
             try:
                 lease.give_up()
             except (StoreUnavailable, OutcomeUnknown, StoreClosed) as error:
                 with self._lock:
                     self._astray.add(key)
-                _log.info("%s could not be given up and will be taken over: %s", key, error)
+                _log.info("%s could not be given up yet: %s", key, error)
 
     def turn(self) -> None:
         """Beat if it is time, see who lives, take what is to be ours.
@@ -275,6 +180,7 @@ class Leases:
                 if elapsed - now >= self._every:
                     now = elapsed
                     self._beat(offers, now)  # much to claim, or a slow store
+                    alive = self._look_around(now)
             self._give_back()
         finally:
             # Also where the store went away: nobody else tells of what was claimed before.

@@ -64,20 +64,34 @@ def test_only_what_was_asked_for_from_now_on(store: Store, receiver: Receiver) -
     assert receiver.titles == ["job.done: success (a)"]
 
 
+def missed() -> Event:
+    """What a watch tells."""
+    return Event(
+        "tidings.watch.missed",
+        status="failure",
+        source="tidings",
+        aggregate_type="watch",
+        aggregate_id="nightly",
+    )
+
+
 def test_own_events_are_told_only_by_name(store: Store, receiver: Receiver) -> None:
     """A missed watch is told to whoever asked for it, and that a notice was sent to nobody."""
-    missed = Event("tidings.watch.missed", status="failure", source="tidings")
     with Desk(store, receiver.url, name="all"), Desk(store, receiver.url) as everything:
-        store.append([missed])
+        store.append([missed()])
         everything.turn()
         assert receiver.got == []
     with Desk(store, receiver.url, {"types": ["tidings.*"]}, name="own") as own:
         store.append([Event(FAILED, aggregate_type="notice", aggregate_id=name) for name in "ab"])
         store.append([Event(SENT), Event(FAILED, aggregate_type="notice", aggregate_id="own")])
-        store.append([Event("tidings.watch.missed", status="failure", source="tidings")])
+        store.append([missed()])
         for seconds in range(5):  # what it sends makes events, which must not make it send
             own.turn(seconds)
-    assert receiver.titles == [f"{FAILED}: success"] * 2 + ["tidings.watch.missed: failure"]
+    assert receiver.titles == [
+        f"{FAILED}: success (notice/a)",
+        f"{FAILED}: success (notice/b)",
+        "tidings.watch.missed: failure (watch/nightly)",
+    ]
 
 
 def test_a_burst_is_told_together(store: Store, receiver: Receiver) -> None:

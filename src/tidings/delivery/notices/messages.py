@@ -46,7 +46,9 @@ _MOST_TEXT = 6_000
 
 def about_event(notice: Notice, event: Event) -> Message:
     """What one event says."""
-    where = ", ".join(filter(None, (event.project, described(event.correlation_id or ""))))
+    # Which watch it is, say; what others are about is often a long id.
+    own = f"{event.aggregate_type}/{event.aggregate_id}" if _is_own(event) else ""
+    where = ", ".join(filter(None, (event.project, described(event.correlation_id or ""), own)))
     how = f": {event.status}" if event.status else ""
     summary = f"{event.type}{how}{f' ({where})' if where else ''}"
     more = f"tidings history --id {shlex.quote(event.id)}"
@@ -62,6 +64,10 @@ def about_event(notice: Notice, event: Event) -> Message:
         "notice": notice.name,
     }
     return _message(notice, facts, {"payload": event.payload, "context": event.context})
+
+
+def _is_own(event: Event) -> bool:
+    return event.type.startswith("tidings.") and event.aggregate_id is not None
 
 
 def about_group(

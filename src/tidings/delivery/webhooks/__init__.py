@@ -5,3 +5,5 @@ address unless allowed). Standard Webhooks 1.0 says how a message looks and when
 """
 
 from __future__ import annotations
+
+__all__: list[str] = []

@@ -134,12 +134,14 @@ class Attending:
 
     async def _look_once(self) -> None:
         known = {id for shard in self._shards.values() for id in shard.channels}
+        # Compared first: who sees that an endpoint came may rely on it that earlier changes hold.
+        compare, self._compare = self._compare, False
+        found = await self._compared(known) if compare else set()
         changed = await self._in_thread(self._changes.ids)
-        ids = known if changed is None else changed | self._remembered
+        if changed is None and not compare:
+            found = await self._compared(known)
+        ids = (known if changed is None else changed | self._remembered) | found
         self._remembered = ids if self._remembering else set()
-        if changed is None or self._compare:
-            self._compare = False
-            ids = ids | await self._in_thread(self._changes.compared, known, [*self._shards])
         # What was asked for together with a change is done before the change takes effect, so that
         # an endpoint that is to skip events is not sent them first; a new one must be known first.
         numbers = list(self._shards)
@@ -162,6 +164,9 @@ class Attending:
             self._replay(letter)
         if letters:
             self._later()  # there may be more
+
+    async def _compared(self, known: set[str]) -> set[str]:
+        return await self._in_thread(self._changes.compared, known, [*self._shards])
 
     def _load(self, ids: set[str]) -> dict[str, Channel | None]:
         """Read endpoints that were changed, of the shards served; in a thread."""

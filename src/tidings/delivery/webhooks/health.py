@@ -37,6 +37,7 @@ class Health:
         failing_since: the same, now.
         hold_until: it gets nothing before this instant, because it asked for a pause.
         probe_at: while it is broken, it gets no fresh event before this instant.
+        proven: whether it took what it was sent last.
         slow: whether its last request took long, or one under way does.
 
     >>> from tidings.subscriptions.progress import Attempt
@@ -47,12 +48,12 @@ class Health:
     (True, False, True)
     """
 
-    __slots__ = ("_failures", "_stuck", "failing_since", "hold_until", "probe_at", "slow")
+    __slots__ = ("_failures", "_stuck", "failing_since", "hold_until", "probe_at", "proven", "slow")
 
     def __init__(self, failing_since: int | None = None) -> None:
         self.failing_since = failing_since
         self.hold_until = self.probe_at = 0
-        self.slow = self._stuck = False
+        self.proven = self.slow = self._stuck = False
         # It failed when it was last heard of: it is broken until it takes something.
         self._failures = 0 if failing_since is None else BROKEN_AFTER
 
@@ -93,11 +94,13 @@ class Health:
         came_back = self.broken
         self._failures = 0
         self.failing_since = None
+        self.proven = True
         return came_back
 
     def failed(self, attempt: Attempt, pause: float | None, now: int) -> None:
         """An attempt failed, and maybe asked for a pause (seconds)."""
         self._failures += 1
+        self.proven = False
         if attempt.status is None:
             self._failures = max(self._failures, BROKEN_AFTER)
         if self.failing_since is None:

@@ -33,6 +33,14 @@ _PROMPT_PLACES = 128
 """More would not make anything faster: at a thousand requests a second, each took that long."""
 
 
+_OTHER_PLACES = 512
+"""So many for slow ones, and as many for doubtful ones: each request under way takes memory."""
+
+
+_OTHERS_EVERY = 4
+"""Every so many places are for those of whom it is not known that they live."""
+
+
 class _Room:
     """A number of requests that may be under way at once, and who waits for one to end.
 
@@ -43,8 +51,9 @@ class _Room:
     def __init__(self, size: int) -> None:
         self.size = size
         self.taken = 0
-        self._waiting: deque[Channel] = deque()
+        self._waiting: tuple[deque[Channel], deque[Channel]] = (deque(), deque())
         self._waits: set[str] = set()
+        self._turn = 0
 
     @property
     def has_place(self) -> bool:
@@ -52,23 +61,29 @@ class _Room:
         return self.taken < self.size
 
     def wait(self, channel: Channel) -> None:
-        """Have an endpoint wait for a place, behind those that wait already."""
+        """Have an endpoint wait for a place, behind those that wait already.
+
+        Those that took the last thing they were sent have a line of their own, so that thousands
+        that may turn out dead are not ahead of them.
+        """
         if channel.id not in self._waits:
             self._waits.add(channel.id)
-            self._waiting.append(channel)
+            self._waiting[not channel.health.proven].append(channel)
 
     def next(self) -> Channel | None:
-        """Who waits longest, if there is a place for it; it waits no longer."""
-        if not self._waiting or not self.has_place:
+        """Who is to begin, if there is a place for it; it waits no longer."""
+        if not self._waits or not self.has_place:
             return None
-        channel = self._waiting.popleft()
+        self._turn += 1
+        line = self._waiting[self._turn % _OTHERS_EVERY == 0] or self._waiting[0]
+        channel = (line or self._waiting[1]).popleft()
         self._waits.discard(channel.id)
         return channel
 
     @property
     def waiting(self) -> int:
         """How many endpoints wait for a place."""
-        return len(self._waiting)
+        return len(self._waits)
 
 
 class Flight:
@@ -119,9 +134,9 @@ class Rooms:
 
     def __init__(self, limit: int) -> None:
         self._prompt = _Room(max(1, min(_PROMPT_PLACES, limit // 2)))
-        self._slow = _Room(max(1, limit // 4))
-        self._doubtful = _Room(max(1, limit // 4))
-        self._others = max(2, limit - self._prompt.size)
+        self._slow = _Room(max(1, min(_OTHER_PLACES, limit // 4)))
+        self._doubtful = _Room(max(1, min(_OTHER_PLACES, limit // 4)))
+        self._others = max(2, min(2 * _OTHER_PLACES, limit - self._prompt.size))
 
     def of(self, channel: Channel) -> _Room:
         """Where an endpoint's requests begin now."""

@@ -60,6 +60,9 @@ _MUCH = 20
 _WRITE_SHARE = 5
 """It rests so many times as long as writing took."""
 
+_LONGEST_REST = 1.0
+"""But no longer (seconds)."""
+
 _POSITION_SECONDS = 5.0
 """How often it is written that the log was read on, where nothing was sent."""
 
@@ -402,7 +405,8 @@ class Serving:
         finally:
             shard.written_or_failed.set()
             ended = self._loop.time()
-            self._write_at = max(self._write_at, ended + (ended - began) * _WRITE_SHARE)
+            rest = min(_LONGEST_REST, (ended - began) * _WRITE_SHARE)
+            self._write_at = max(self._write_at, ended + rest)
 
     # Threads and tasks ---------------------------------------------------------------------------
 

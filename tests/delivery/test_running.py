@@ -202,6 +202,32 @@ def test_what_was_left_for_the_cloud_is_sent(
     cloud.close()
 
 
+def test_that_a_cloud_takes_nothing_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reads the log of a worker learns why events wait, and when they no longer do."""
+    monkeypatch.setattr(running, "_FORWARD_SECONDS", 1.0)
+    url = f"sqlite:///{tmp_path}/events.db"
+    cloud = Cloud()
+    monkeypatch.setenv("TIDINGS_API_URL", cloud.url)
+    monkeypatch.setenv("TIDINGS_API_KEY", "k")
+    cloud.answer, cloud.headers = 503, {"retry-after": "0"}
+    with Bus(url, spool=str(tmp_path / "spool")) as ended:
+        ended.emit("job_done", id="left")
+        cloud.await_requests(1)
+    before = len(cloud.requests)
+    with caplog.at_level(logging.INFO, "tidings.delivery"), Bus(url) as bus, Delivery(bus):
+        cloud.await_requests(before + 2)  # one may still have been on its way
+        cloud.answer = 200
+        eventually(lambda: not bus.store.keys("forward/"))
+        eventually(lambda: len(caplog.messages) == 2)
+    assert caplog.messages == [
+        "events wait to be forwarded: it answered 503: so it is",
+        "events are forwarded again",
+    ]
+    cloud.close()
+
+
 # Trouble ------------------------------------------------------------------------------------------
 
 
@@ -222,6 +248,21 @@ def test_without_an_extra_the_rest_runs(
     assert caplog.messages == [
         "sending webhooks needs an optional dependency: pip install 'tidings[webhooks]'"
     ]
+
+
+def test_a_setting_that_makes_no_sense_leaves_the_others(
+    bus: Bus, store: Noting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once what is wrong with it."""
+    Endpoints(store).create("http://10.0.0.1/hook", allow_private=True)
+    monkeypatch.setenv("TIDINGS_WEBHOOK_NETWORKS", "10.0.0.300/8")
+    watches = Watches(store)
+    with caplog.at_level(logging.INFO, "tidings"), Delivery(bus):
+        for name in ("nightly", "weekly"):
+            watches.add(name, DAY)
+            eventually(lambda: owner(store, f"watch-at/{name}/"))  # noqa: B023 - called at once
+    (message,) = caplog.messages
+    assert message.startswith("webhooks are not delivered: TIDINGS_WEBHOOK_NETWORKS '10.0.0.300/8'")
 
 
 def test_a_bug_in_one_part_leaves_the_others(

@@ -217,7 +217,8 @@ def test_secrets_of_the_ledger_are_named() -> None:
     """What no route may give out has names that begin like this."""
     secret = {"key/", "key-use/", "session/", "webhook/", "notice/"}
     answers = {"webhook-at/", "webhook-log/", "webhook-ask/"}
-    assert set(PRIVATE_PREFIXES) == secret | answers
+    engine = {"webhook-shard/", "webhook-changed"}
+    assert set(PRIVATE_PREFIXES) == secret | answers | engine
 
 
 # The command -------------------------------------------------------------------------------------

@@ -473,3 +473,19 @@ def test_what_waited_behind_a_discarded_letter_and_was_pruned_is_said(bus: Bus, 
     assert (receiver.got, worker.state.held) == ([3, 4], 0)
     (said,) = bus.read(types="tidings.subscription.skipped")
     assert [said.payload[key] for key in ("from", "to", "about")] == [2, 3, "thing/a"]
+
+
+def test_nothing_behind_what_was_given_up_is_handled_before_that_is_kept(
+    bus: Bus, store: FaultyStore, time: Time
+) -> None:
+    """Else another process could handle it after what comes behind it."""
+    receiver = Receiver(1)
+    worker = WorkerByHand(bus, handler_of(receiver, pauses=[]), time)
+    tell(bus, ("a", 1), ("a", 2))
+    (partition,) = worker.partitions
+    store.fail(StoreUnavailable("away"))
+    with pytest.raises(StoreUnavailable):
+        worker.turn_of(partition)
+    assert (receiver.tried, store.failed) == ([1], True)
+    worker.turn()
+    assert (receiver.got, len(list(worker.letters))) == ([2], 1)

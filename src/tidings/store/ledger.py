@@ -36,6 +36,8 @@ PRIVATE_PREFIXES = (
     "webhook-at/",  # what receivers answered may hold secrets
     "webhook-log/",
     "webhook-ask/",
+    "webhook-shard/",  # what else than the engine's own in there would stop it
+    "webhook-changed",
     "notice/",
 )
 """Records of a server that serves the store; no route gives them out or takes them."""

@@ -120,6 +120,15 @@ class Checkpoint:
         self._puts.append(Put(letter.key, letter.to_value()))
         self._changed = True
 
+    @property
+    def gives_up(self) -> bool:
+        """Whether letters wait to be kept.
+
+        They are before anything else is handled: if the process died then, another one might handle
+        what was given up after what comes behind it.
+        """
+        return bool(self._puts)
+
     def due_in(self, *, idle: bool) -> float | None:
         """When to save (seconds); none where there is nothing to save.
 

@@ -153,7 +153,7 @@ class Course:
 
     def _called(self, events: Sequence[Event]) -> list[Outcome]:
         """Have events handled until one fails; what became of the first, at least of one."""
-        if self._singly:
+        if self._singly or self.checkpoint.gives_up:
             self.checkpoint.save()
         if not self._careful:
             return self._calls.call(events)

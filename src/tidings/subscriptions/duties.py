@@ -259,7 +259,8 @@ class Runner:
         except StoreClosed:
             self._stopping.set()
         except (StoreUnavailable, OutcomeUnknown) as error:
-            _log.info("%s waits for the store: %s", duty.key, error)
+            # Each second, for each duty: `leases` tells people once that the store is away.
+            _log.debug("%s waits for the store: %s", duty.key, error)
             self._stopping.wait(_BELL_SECONDS)
         except Exception:  # noqa: BLE001 - a bug must not end the duty for good, nor spin
             _log.exception("a turn of %s failed; it is taken again", duty.key)

@@ -166,6 +166,8 @@ def test_an_endpoint_that_is_gone_is_disabled_at_once_and_an_event_says_so(store
         assert said is not None
         assert said.payload["endpoint"] == endpoint.id
         assert said.payload["reason"] == "gone"
+        # Whoever may read events sees it, and a receiver's secret may be its path.
+        assert said.payload["url"] == receiver.url.removesuffix("/hook")
         store.append([job(2)])
         receiver.answer = OK
         Endpoints(store).resume(endpoint.id)

@@ -31,10 +31,10 @@ class Counted(MemoryStore):
         self._count("get")
         return super().get(key)
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def keys(self, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
         """The keys, counted."""
         self._count("keys")
-        return super().keys(prefix)
+        return super().keys(prefix, after, limit)
 
     def _count(self, call: str) -> None:
         self.reads[call] += 1

@@ -48,7 +48,9 @@ def measure(workplace: Workplace) -> Iterator[Figure]:
     """With the dead, and without them."""
     allow_many_files()
     count = workplace.size(_ENDPOINTS, 300)
-    with_dead, alone, shocks = [], [], []
+    with_dead: list[float] = []
+    alone: list[float] = []
+    shocks: list[float] = []
     for number in range(workplace.rounds(_ROUNDS)):
         for dead in (True, False) if number % 2 else (False, True):
             shock, delays = _delays(workplace, count, dead=dead)

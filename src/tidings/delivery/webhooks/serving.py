@@ -9,6 +9,7 @@ sent, by whoever holds the lease. Whatever the store does, it waits and goes on.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,9 @@ whoever takes it. All its endpoints wait meanwhile."""
 
 _LAST_SECONDS = 2.0
 """So long its end waits for what needs the store, each time."""
+
+_MANY = 1000
+"""So many endpoints are hidden from the garbage collector."""
 
 _AGAIN_SECONDS = 1.0
 _STORE_THREADS = 2
@@ -259,6 +263,10 @@ class Serving:
             for channel in shard.channels.values():
                 self._matching.add(channel.id, channel.query)
         await self._attending.loaded()
+        if sum(len(shard.channels) for shard in shards) >= _MANY:
+            # They stay, and a collection that walks through all of them takes up to half a second,
+            # in which nothing is sent.
+            gc.freeze()
         for shard in shards:
             shard.ready = True
         self._awake.set()

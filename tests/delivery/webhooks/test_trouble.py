@@ -13,8 +13,9 @@ from tidings.delivery.webhooks.asking import Replays
 from tidings.delivery.webhooks.attempts import AttemptLog
 from tidings.delivery.webhooks.channel import Channel
 from tidings.delivery.webhooks.endpoints import Endpoints
+from tidings.delivery.webhooks.engine import Webhooks
 from tidings.delivery.webhooks.feed import Ring
-from tidings.delivery.webhooks.keys import STANDING
+from tidings.delivery.webhooks.keys import SHARDS, STANDING, shard_key
 from tidings.delivery.webhooks.reading import read_on
 from tidings.delivery.webhooks.shard import FIRST, Snapshot, write
 from tidings.delivery.webhooks.standing import Standing
@@ -96,6 +97,21 @@ def test_what_was_asked_for_is_done_though_the_lease_was_lost_before_it_was_writ
         delivering.leases.hurry()
         assert numbers(receiver.wait(3)) == [1, 1, 1]
         eventually(lambda: not store.keys("webhook-ask/"))
+
+
+def test_a_shard_that_another_is_to_serve_is_given_up_before_it_was_loaded(store: Failing) -> None:
+    """A lease that is wanted elsewhere as soon as it was taken does not stay here unserved."""
+    leases = Leases(store)
+    for number in range(SHARDS):
+        leases.offer(shard_key(number), dict(FIRST))
+    leases.turn()
+    held = [lease for key in leases.all_held() if (lease := leases.held(key)) is not None]
+    assert len(held) == SHARDS
+    for lease in held:
+        lease.wanted = True
+    with Webhooks(store, leases):
+        eventually(lambda: not leases.all_held())
+    leases.close()
 
 
 def test_a_lane_ends_when_its_endpoint_no_longer_wants_its_aggregate(store: Failing) -> None:

@@ -217,8 +217,11 @@ class Serving:
             if shard is not None and not self._keep(shard, lease):
                 self._drop(shard)
                 shard = None
-            if shard is None and lease is not None and not lease.wanted:
-                new[number] = lease
+            if shard is None and lease is not None:
+                if lease.wanted:
+                    self._start(self._give_up(lease))
+                else:
+                    new[number] = lease
         if new and not self._loading:
             self._loading = True
             self._start(self._load(new))
@@ -238,6 +241,10 @@ class Serving:
             shard.leaving = True
             self._start(self._leave(shard))
         return True
+
+    async def _give_up(self, lease: Lease) -> None:
+        """Another process is to serve a shard that was not even loaded here."""
+        await self._in_thread(self._leases.release, lease.key)
 
     async def _load(self, leases: dict[int, Lease]) -> None:
         self._attending.remember()

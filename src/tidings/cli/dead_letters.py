@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tidings.cli.command import Command, Option, WrongUsage, nearest
+from tidings.cli.actions import action_of, ensure_options_fit
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.moments import ago, clock, read_moment
 from tidings.cli.opening import opened
@@ -42,14 +43,9 @@ __all__ = ["COMMANDS"]
 
 
 def _dead_letters(given: Given) -> int:
-    action = given.words[0]
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise WrongUsage(f"there is no {action}, only {known}{nearest(action, _ACTIONS)}")
+    action = action_of(given, _ACTIONS)
     does, takes = _ACTIONS[action]
-    for option in _OPTIONS:
-        if option.key not in takes and given[option.key] != option.absent:
-            raise WrongUsage(f"{option.names[-1]} is not for {action}")
+    ensure_options_fit(given, action, _OPTIONS, takes)
     return does(given)
 
 

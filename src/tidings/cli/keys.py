@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from tidings.cli.command import Command, Option, WrongUsage, nearest
+from tidings.cli.actions import action_of
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.moments import ago, read_span
 from tidings.cli.opening import opened
@@ -29,10 +30,7 @@ __all__ = ["COMMANDS"]
 
 
 def _keys(given: Given) -> int:
-    action = given.words[0]
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise WrongUsage(f"there is no {action}, only {known}{nearest(action, _ACTIONS)}")
+    action = action_of(given, _ACTIONS)
     if action != "create" and (given["scope"] or given["project"] or given["expires"]):
         raise WrongUsage("--scope, --project and --expires are for create")
     return _ACTIONS[action](given)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from textwrap import fill
 
-from tidings.cli.command import Command, Option, WrongUsage, nearest
+from tidings.cli.actions import action_of
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.delivering import say_what_is_needed
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.filters import FILTERS, filters_of
@@ -40,10 +41,7 @@ _MOST_TEMPLATE_BYTES = 65_536
 
 
 def _notify(given: Given) -> int:
-    action = given.words[0]
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise WrongUsage(f"there is no {action}, only {known}{nearest(action, _ACTIONS)}")
+    action = action_of(given, _ACTIONS)
     settings, filters = _settings(given), filters_of(given)
     if action not in {"add", "change"} and (settings or filters or given["name"]):
         raise WrongUsage("filters and settings are for add and change")

@@ -6,7 +6,8 @@ about two seconds. It runs nothing itself; `tidings worker` does.
 
 from __future__ import annotations
 
-from tidings.cli.command import Command, Option, WrongUsage, nearest
+from tidings.cli.actions import action_of, ensure_options_fit
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.moments import ago
 from tidings.cli.opening import opened
@@ -26,14 +27,9 @@ _COLUMNS = ("subscription", "behind", "waiting", "held", "dead", "handled", "fai
 
 
 def _subscriptions(given: Given) -> int:
-    action = given.words[0]
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise WrongUsage(f"there is no {action}, only {known}{nearest(action, _ACTIONS)}")
+    action = action_of(given, _ACTIONS)
     does, takes = _ACTIONS[action]
-    for option in _OPTIONS:
-        if option.key not in takes and given[option.key] != option.absent:
-            raise WrongUsage(f"{option.names[-1]} is not for {action}")
+    ensure_options_fit(given, action, _OPTIONS, takes)
     return does(given)
 
 

@@ -6,7 +6,8 @@ them; this changes and shows their records.
 
 from __future__ import annotations
 
-from tidings.cli.command import Command, Option, WrongUsage, nearest
+from tidings.cli.actions import action_of
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.delivering import say_what_is_needed
 from tidings.cli.exit_codes import DONE
 from tidings.cli.filters import FILTERS, filters_of
@@ -34,10 +35,7 @@ _SHOWN_STUCK = 20
 
 
 def _watch(given: Given) -> int:
-    action = given.words[0]
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise WrongUsage(f"there is no {action}, only {known}{nearest(action, _ACTIONS)}")
+    action = action_of(given, _ACTIONS)
     if action == "list" and len(given.words) > 1:
         raise WrongUsage("list takes no name; show takes one")
     if action != "list" and len(given.words) < 2:

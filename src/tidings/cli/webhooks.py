@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 
-from tidings.cli.command import Command, Option, WrongUsage, nearest
+from tidings.cli.actions import action_of, ensure_options_fit
+from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.delivering import say_what_is_needed
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.filters import FILTERS, filters_of
@@ -40,14 +41,9 @@ __all__ = ["COMMANDS"]
 
 
 def _webhooks(given: Given) -> int:
-    action = given.words[0]
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise WrongUsage(f"there is no {action}, only {known}{nearest(action, _ACTIONS)}")
+    action = action_of(given, _ACTIONS)
     does, takes = _ACTIONS[action]
-    for option in _OPTIONS:
-        if option.key not in takes and given[option.key] != option.absent:
-            raise WrongUsage(f"{option.names[-1]} is not for {action}")
+    ensure_options_fit(given, action, _OPTIONS, takes)
     most = {"list": 1, "change": 3}.get(action, 2)
     if len(given.words) > most:
         raise WrongUsage(f"{shorten(masked(given.words[most]))} is one word too many")

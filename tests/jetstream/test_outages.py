@@ -87,8 +87,16 @@ class TestPublishing:
         log, late = opened(f"{own_server.url}/lab"), opened(f"{own_server.url}/lab")
         publish_all(log, b"1")
         own_server.kill()
-        with pytest.raises(StoreUnavailable, match="does not answer"):
-            wait_for(partial(log.publish, named(b"2"), 0.1), "a refusal")
+
+        def noticed() -> bool:
+            # Until the broken connection is noticed, an entry may go into it: nobody can know.
+            try:
+                log.publish(named(b"2"), 0.1)
+            except (OutcomeUnknown, StoreUnavailable) as error:
+                return isinstance(error, StoreUnavailable)
+            return False
+
+        wait_for(noticed, "a refusal")
         with pytest.raises(StoreUnavailable, match="does not answer"):
             log.head(0.1)
         with pytest.raises(StoreUnavailable, match="does not answer"):
@@ -96,7 +104,7 @@ class TestPublishing:
         own_server.start()
         publish_all(log, b"4")
         seen = [each.data for each in read_until(late, b"4")]
-        assert seen in ([b"1", b"4"], [b"1", b"2", b"4"])  # of the second nobody could know
+        assert set(seen) - {b"2"} == {b"1", b"4"}
 
     def test_killed_servers(
         self, opened: Callable[[str], JetStreamLog], own_server: NatsServer

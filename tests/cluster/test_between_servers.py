@@ -20,7 +20,7 @@ from tests.server.conftest import Server
 from tests.server.live.wire_events import Reader
 from tidings.testing.elsewhere import PATIENCE
 
-_SOON = 20.0
+_SOON = 45.0
 """Generous, and less than the minute for which events may stay in a server's memory (seconds)."""
 
 
@@ -73,7 +73,9 @@ def tidings(engine: Engine, *arguments: str) -> str:
 
 def by_a_server(_: Engine, cluster: Cluster) -> None:
     """Redact through the first server."""
-    answer = httpx.post(f"{cluster.urls[0]}/log/redact", json={"query": {"types": ["secret"]}})
+    answer = httpx.post(
+        f"{cluster.urls[0]}/log/redact", json={"query": {"types": ["secret"]}}, timeout=PATIENCE
+    )
     assert answer.json()["redacted"] == 1
 
 
@@ -104,7 +106,11 @@ def test_what_was_redacted_is_soon_given_by_no_server(engine: Engine, cluster: C
     first, second = cluster.servers
     with streaming(second):
         for redact in (by_a_server, by_the_command):
-            kept = httpx.post(f"{first.url}/events/", json={"type": "secret", "payload": "s3cr3t"})
+            kept = httpx.post(
+                f"{first.url}/events/",
+                json={"type": "secret", "payload": "s3cr3t"},
+                timeout=PATIENCE,
+            )
             place = kept.json()["position"]
             assert event_at(second.url, place)["payload"] == "s3cr3t"
             redact(engine, cluster)

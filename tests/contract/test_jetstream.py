@@ -36,6 +36,8 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 class TestJetStreamStore(SharedStoreContract):
     """The contract, held to the store behind JetStream."""
 
+    share_of_examples = 0.3  # a replica decides, which `test_replicated` holds to all of them
+
     def open_store(self, directory: Path) -> Store:
         """A stream named after the directory, in which the replica lies."""
         name = sha256(str(directory).encode()).hexdigest()[:32]

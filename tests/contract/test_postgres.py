@@ -33,8 +33,8 @@ def _server(pytestconfig: pytest.Config) -> Iterator[None]:
 def _dropped() -> Iterator[None]:
     """Every store has a schema of its own, and a thousand of them would fill the disk."""
     yield
-    for schema in _schemas:
-        _servers[0].execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    if _schemas:
+        _servers[0].execute(f"DROP SCHEMA IF EXISTS {', '.join(_schemas)} CASCADE")
     _schemas.clear()
 
 

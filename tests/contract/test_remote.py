@@ -54,6 +54,8 @@ def served_at(directory: Path) -> str:
 class TestRemoteStore(SharedStoreContract):
     """The contract, held to the remote store."""
 
+    share_of_examples = 0.4  # SQLite decides, which `test_sqlite` holds to all of them
+
     def open_store(self, directory: Path) -> Store:
         """A server on one file in the directory."""
         return open_store(served_at(directory), deadline=PATIENCE)

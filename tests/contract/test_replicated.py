@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from tidings.store.base import Store
 
 
+# Small, so that long commands have many parts; not so small that megabytes have thousands of them.
+_open_store = partial(open_file_store, most_bytes=16 * 1024)
+
+
 class TestReplicatedStore(SharedStoreContract):
     """The contract, held to a replica."""
 
     def open_store(self, directory: Path) -> Store:
         """The replica of this machine."""
-        return open_file_store(directory)
+        return _open_store(directory)
 
     def opener(self, store: Store) -> Callable[[], Store]:
         """No URL opens a store over a log that only tests have."""
         directory = store.url.removeprefix("file-log:").removesuffix("/log.db")
-        return partial(open_file_store, directory)
+        return partial(_open_store, directory)
 
     def open_backup(self, path: str) -> Store:
         """A backup is a SQLite store."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class TestSharedStore(SharedStoreContract):
     """The contract, held to a log in a directory and its replica on this machine."""
 
+    share_of_examples = 0.3  # a replica decides, which `test_replicated` holds to all of them
+
     def open_store(self, directory: Path) -> Store:
         """Log and replica beside each other."""
         return open_store(_url(f"{directory}/shared"), deadline=PATIENCE)

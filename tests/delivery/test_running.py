@@ -171,7 +171,7 @@ def test_a_webhook_is_sent_to_as_soon_as_it_is_there(bus: Bus, store: Noting) ->
 
 def test_the_leases_of_others_are_left_to_them(bus: Bus, store: Noting) -> None:
     """A worker that shares its leases goes on with its partitions when delivery ends."""
-    leases = Leases(store)
+    leases = Leases(store, patience=PATIENCE)
     leases.offer("partition/notify/1/0", {"position": 0})
     leases.start()
     Watches(store).add("nightly", DAY)

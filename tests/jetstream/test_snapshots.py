@@ -109,7 +109,7 @@ def test_lines_that_break(
         log.put_snapshot(1, str(made))
         line.answers_to_swallow = 1
         assert log.fetch_snapshot(f"{made}-fetched") == 1
-        assert line.connections == 3
+        assert line.connections >= 3
     finally:
         line.close()
     assert made.with_name("made-fetched").read_bytes() == made.read_bytes()

@@ -56,10 +56,10 @@ def test_who_makes_a_store_is_waited_for_as_for_any_lock(
     postgres: PostgresServer, schema: str, opened: Callable[..., PostgresStore]
 ) -> None:
     """A process that does not come to an end of making it costs nobody more than the deadline."""
-    hasty = opened(deadline=1.0)
+    hasty = opened(deadline=2.0)
     with psycopg.connect(postgres.url()) as maker:
         maker.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(schema),))
-        with pytest.raises(StoreLocked, match=r"locked by others for 1 s"):
+        with pytest.raises(StoreLocked, match=r"locked by others for 2 s"):
             hasty.append([Event("x")])
     assert opened().append([Event("x")])[0].position == 1
 

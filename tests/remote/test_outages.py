@@ -64,7 +64,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_deadline(
     opened: Opened, mute: str
 ) -> None:
     """The first append ends in doubt after its deadline; those after it are refused at once."""
-    store = opened(mute, deadline=0.2)
+    store = opened(mute, deadline=1.0)
     with pytest.raises(OutcomeUnknown):
         store.append([Event("x")])
     started = monotonic()
@@ -73,7 +73,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_deadline(
             store.append([Event("x")])
         with pytest.raises(StoreUnavailable, match="a moment ago"):
             store.keys("type/")
-    assert monotonic() - started < 50 * 0.2
+    assert monotonic() - started < 50 * 1.0
 
 
 def test_an_append_whose_answer_is_lost_is_sent_again(

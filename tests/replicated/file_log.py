@@ -33,12 +33,14 @@ os.register_at_fork(
 )
 
 
-def open_file_store(directory: Path | str, *, replica: str = "replica") -> ReplicatedStore:
+def open_file_store(
+    directory: Path | str, *, replica: str = "replica", most_bytes: int = 2048
+) -> ReplicatedStore:
     """The store over the log in a directory; another replica is another machine's.
 
     Entries are small, so that commands have many parts.
     """
-    log = FileLog(f"{directory}/log.db", f"{directory}/{replica}", most_bytes=2048)
+    log = FileLog(f"{directory}/log.db", f"{directory}/{replica}", most_bytes=most_bytes)
     return ReplicatedStore(log, deadline=PATIENCE)
 
 

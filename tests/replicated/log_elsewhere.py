@@ -30,7 +30,7 @@ __all__ = [
     "read_until",
 ]
 
-_CHILD_PATIENCE = 30
+_CHILD_PATIENCE = 60
 
 
 def named(*data: bytes) -> list[tuple[str, bytes]]:

@@ -11,16 +11,27 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+from tests.server.ready import ReadyProcess, start_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATIENCE = 60.0
 """How long anything may take before a test fails instead of hanging (seconds)."""
+
+# A supervisor starts its workers, and `--reload` starts it anew, as they were started themselves.
+_NEED_INTERPRETER = {
+    "--reload",
+    "--workers",
+    "PYTHONPATH",
+    "TIDINGS_RELOAD",
+    "TIDINGS_WORKERS",
+}
 
 _URL = re.compile(r"(https?://[^\s/]+)")
 
@@ -40,16 +51,33 @@ def free_port() -> int:
 class Server:
     """One `tidings serve` with a home of its own.
 
+    Args:
+        home: its `TIDINGS_HOME`.
+        options: of `tidings serve`.
+        env: variables beside those of the test.
+        interpreter: whether it gets an interpreter of its own. Else it gets one only where it needs
+            it, because that takes most of its start.
+
     Attributes:
         home: its `TIDINGS_HOME`.
         url: where it listens.
         process: its process.
     """
 
-    def __init__(self, home: Path, options: tuple[str, ...], env: dict[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        options: tuple[str, ...],
+        env: dict[str, str],
+        *,
+        interpreter: bool = False,
+    ) -> None:
         self.home = home
         self._options = options
-        self.environment = {**os.environ, "TIDINGS_HOME": str(home), **env}
+        self._interpreter = interpreter or not _NEED_INTERPRETER.isdisjoint((*options, *env))
+        # Those who empty all settings of ours mean the ones from outside, not this one.
+        own = {"TIDINGS_HOME": env.get("TIDINGS_HOME") or str(home)}
+        self.environment = {**os.environ, **env, **own}
         self.port = free_port()
         home.mkdir(parents=True, exist_ok=True)
         # A file and no pipe: nobody reads while it runs, and a full pipe would stop it.
@@ -61,19 +89,22 @@ class Server:
         """The store it serves, to be opened beside it."""
         return f"sqlite:///{self.home}/events.db"
 
-    def _command(self) -> list[str]:
-        return [sys.executable, "-m", "tidings", "serve", f"--port={self.port}", *self._options]
+    def _start(self, said: IO[str]) -> subprocess.Popen[str] | ReadyProcess:
+        arguments = ["serve", f"--port={self.port}", *self._options]
+        if not self._interpreter:
+            return start_ready(arguments, self.environment, said.fileno())
+        return subprocess.Popen(
+            [sys.executable, "-m", "tidings", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        )
 
     def start(self) -> None:
         """Start it, and wait until it listens; on the port it had before, if it had one."""
         with self._said.open("w") as said:
-            self.process: subprocess.Popen[str] = subprocess.Popen(
-                self._command(),
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                text=True,
-            )
+            self.process = self._start(said)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = _URL.search(line)
@@ -85,8 +116,8 @@ class Server:
 
     def ended(self) -> tuple[int, str]:
         """Wait for its end; its exit code and what it said on standard error."""
-        self._wait()
-        return self.process.returncode, self._said.read_text()
+        code = self._wait()
+        return code, self._said.read_text()
 
     def stop(self) -> tuple[int, str]:
         """Ask it to end, and wait; as `ended`."""
@@ -98,10 +129,11 @@ class Server:
         self.process.kill()
         self._wait()
 
-    def _wait(self) -> None:
-        self.process.wait(PATIENCE)
+    def _wait(self) -> int:
+        code = self.process.wait(PATIENCE)
         if self.process.stdout is not None:
             self.process.stdout.close()
+        return code
 
     def restart(self) -> None:
         """Kill it and start it again on the same port."""
@@ -122,9 +154,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., S
     """Starts servers; they are killed when the test ends."""
     started: list[Server] = []
 
-    def start(*options: str, env: dict[str, str] | None = None) -> Server:
+    def start(
+        *options: str, env: dict[str, str] | None = None, interpreter: bool = False
+    ) -> Server:
         home = tmp_path_factory.mktemp("served")
-        started.append(Server(home, options, env or {}))
+        started.append(Server(home, options, env or {}, interpreter=interpreter))
         return started[-1]
 
     yield start

@@ -87,11 +87,11 @@ def test_a_path_without_its_slash_is_answered(client: httpx.Client, path: str) -
 def test_it_works_under_a_prefix(server: Callable[..., Server], prefix: str) -> None:
     """A proxy may show it under a path, and may take that away or not."""
     served = server("--root-path", "/tidings")
-    emitted = httpx.post(f"{served.url}{prefix}/events/", json={"type": "x", "id": "e1"})
-    assert emitted.status_code == 201
-    page = httpx.get(f"{served.url}{prefix}/events/?limit=1")
-    assert page.json()["total"] == 1
-    assert httpx.put(f"{served.url}{prefix}/events/").headers["allow"] == "GET, POST"
+    with served.client() as asking:
+        emitted = asking.post(f"{prefix}/events/", json={"type": "x", "id": "e1"})
+        assert emitted.status_code == 201
+        assert asking.get(f"{prefix}/events/?limit=1").json()["total"] == 1
+        assert asking.put(f"{prefix}/events/").headers["allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize("path", ["/", "/health/live", "/events/", "/events/types", "/ui/"])

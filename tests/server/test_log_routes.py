@@ -60,7 +60,8 @@ def keyed(tmp_path: Path) -> Iterator[Callable[..., RemoteStore]]:
         }
         for prefix in PRIVATE_PREFIXES:
             local.put(f"{prefix}secret", HIDDEN)
-    server = Server(home, (), {})
+    # One that delivers keeps a record of itself, sooner or later.
+    server = Server(home, ("--no-deliver",), {})
     stores: list[RemoteStore] = []
 
     def opened(name: str) -> RemoteStore:

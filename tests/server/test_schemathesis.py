@@ -24,7 +24,7 @@ PATIENCE = 120
 PARTS = {
     "reading": ("GET", "^/events/?(?!.*stream)"),
     "stream": ("GET", "^/events/stream$"),
-    "emitting": ("POST", "^/events/"),
+    "emitting": ("POST", "^/(events/|v1/traces$|ingest/)"),
     "server": ("(GET|POST|DELETE)", "^/($|health|metrics|session)"),
     "delivery": ("(GET|POST|PATCH|DELETE)", "^/(webhooks|subscriptions|dead-letters)"),
 }

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,12 @@ from tidings.server.keys import KeyRing
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a user may ask for
 SERVE = [sys.executable, "-m", "tidings", "serve"]
+
+
+@pytest.fixture
+def server(server: Callable[..., Server]) -> Callable[..., Server]:
+    """Starts servers as a user does: how they start and end is what these tests are about."""
+    return partial(server, interpreter=True)
 
 
 def refused(home: Path, *options: str, **environment: str) -> tuple[int, str]:
@@ -128,7 +135,7 @@ def test_beyond_loopback_it_needs_keys_or_a_clear_word(
     with Bus(f"sqlite:///{tmp_path}/keyed.db") as bus:
         KeyRing(bus.store).create("ci", ["read"])
     keyed = server("--host", EVERYWHERE, "--url", f"sqlite:///{tmp_path}/keyed.db")
-    assert httpx.get(f"http://127.0.0.1:{keyed.port}/events/").status_code == 401
+    assert httpx.get(f"http://127.0.0.1:{keyed.port}/events/", timeout=PATIENCE).status_code == 401
     assert keyed.stop()[0] == DONE
     open_to_all = server("--host", EVERYWHERE, "--insecure")
     code, errors = open_to_all.stop()
@@ -152,7 +159,7 @@ def test_it_serves_without_a_standard_output(tmp_path: Path) -> None:
     assert process.stderr is not None
     while "startup complete" not in (line := process.stderr.readline()):
         assert line, "it ended"
-    assert httpx.get(f"http://127.0.0.1:{port}/health/live").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=PATIENCE).status_code == 200
     process.terminate()
     process.communicate(timeout=PATIENCE)
     assert process.returncode == DONE

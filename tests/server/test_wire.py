@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from tidings.event import Event
+from tidings.event_item import item, item_json, timestamp_of
 from tidings.server.models import EventItem
-from tidings.server.wire import item, item_json, timestamp_of
 from tidings.store import open_store
 from tidings.testing.strategies import events
 

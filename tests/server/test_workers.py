@@ -7,6 +7,7 @@ import select
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
@@ -63,7 +64,7 @@ def test_what_workers_count_adds_up(two_workers: Server, tmp_path: Path) -> None
     before = workers_of(two_workers)
     assert len(before) == 2
     for _ in range(20):
-        kept = httpx.post(f"{two_workers.url}/events/", json={"type": "kept"})
+        kept = httpx.post(f"{two_workers.url}/events/", json={"type": "kept"}, timeout=PATIENCE)
         assert kept.status_code == 201
     with two_workers.client() as client, client.stream("GET", "/events/stream") as stream:
         assert stream.status_code == 200
@@ -75,8 +76,9 @@ def test_what_workers_count_adds_up(two_workers: Server, tmp_path: Path) -> None
             os.kill(pid, signal.SIGKILL)
             ended(pid)
     # Answered by a new one, perhaps just before the supervisor has noticed the other's death.
-    answers = (values(asked_anew(two_workers, "/metrics").text) for _ in range(200))
-    counted = next(each for each in answers if each["tidings_streams_open"] == 0)
+    until = monotonic() + PATIENCE
+    while (counted := values(asked_anew(two_workers, "/metrics").text))["tidings_streams_open"]:
+        assert monotonic() < until
     assert counted["tidings_events_appended_total"] == 20
     code, _ = two_workers.stop()
     assert code == DONE
@@ -90,7 +92,7 @@ def test_workers_end_with_their_supervisor(two_workers: Server) -> None:
     for pid in workers:
         ended(pid)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{two_workers.url}/health/live")
+        httpx.get(f"{two_workers.url}/health/live", timeout=PATIENCE)
 
 
 def test_workers_that_cannot_start_end_the_server(

@@ -12,10 +12,10 @@ from tidings.store.base import CORRELATION, Store
 from tidings.store.query import Query
 from tidings.store.sqlite import SQLiteStore
 
-__all__ = ["Answers", "answers", "batches", "fill"]
+__all__ = ["AT_ONCE", "Answers", "answers", "batches", "fill"]
 
 _EVENTS = 180
-_AT_ONCE = 20
+AT_ONCE = 20
 
 
 class Answers(NamedTuple):
@@ -47,7 +47,7 @@ def batches() -> list[list[Event]]:
         status = "failure" if n % 10 == 0 else "success"
         payload = {"n": n, "text": "x" * random.choice((3, 40, 300, 6_000 if n % 50 == 0 else 30))}
         events.append(Event(f"t.{n % 6}", f"p{n % 3}", status, payload, **fields))
-    return [events[start : start + _AT_ONCE] for start in range(0, _EVENTS, _AT_ONCE)]
+    return [events[start : start + AT_ONCE] for start in range(0, _EVENTS, AT_ONCE)]
 
 
 def fill(store: Store) -> None:

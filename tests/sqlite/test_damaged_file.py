@@ -23,7 +23,7 @@ from tidings.store.sqlite import SQLiteStore
 
 PAGE = 4096
 SECTOR = 512
-TIMES = 60
+TIMES = 40
 SOAK_TIMES = 800
 
 

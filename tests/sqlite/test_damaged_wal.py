@@ -9,12 +9,13 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.sqlite.questions import batches
+from tests.sqlite.questions import AT_ONCE, batches
 from tidings.errors import StoreUnavailable
 from tidings.event import Event
 from tidings.store.query import Query
@@ -112,12 +113,15 @@ def hold(
             assert store.check() != []
             return
         assert store.check() == []
-        expected = [
-            event.id for number, batch in enumerate(batches()) for event in _events(batch, number)
-        ]
-        assert [event["id"] for event in kept] == expected[: len(kept)]
-        assert len(kept) % len(batches()[0]) == 0
+        assert [event["id"] for event in kept] == _ids()[: len(kept)]
+        assert len(kept) % AT_ONCE == 0
         assert store.append([Event("after")])[0].position == len(kept) + 1
+
+
+@cache
+def _ids() -> list[str]:
+    """Of all that was appended, in order."""
+    return [event.id for number, batch in enumerate(batches()) for event in _events(batch, number)]
 
 
 def _events(batch: list[Event], number: int) -> list[Event]:

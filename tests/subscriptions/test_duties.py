@@ -58,7 +58,7 @@ def runner(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runn
     """A runner that listens often."""
     monkeypatch.setattr("tidings.subscriptions.duties._BELL_SECONDS", 0.05)
     monkeypatch.setattr("tidings.subscriptions.duties._PAUSE_SECONDS", 0.05)
-    leases = Leases(store, beat=0.05)
+    leases = Leases(store, beat=0.05, patience=PATIENCE)  # on a slow machine it keeps them
     leases.start()
     with Runner(store, leases=leases) as runner:
         yield runner
@@ -144,7 +144,7 @@ def test_what_is_wanted_elsewhere_is_saved_and_given(
     until(lambda: duty.position == 1)  # from now on nothing but the leases wakes it
     others = []
     while duty.left == 0:  # one of them is chosen, sooner or later
-        others.append(Leases(store))
+        others.append(Leases(store, patience=PATIENCE))
         others[-1].offer(duty.key, {})
         others[-1].turn()
         Flag().wait(0.005)  # lets the runner's threads have their turn
@@ -165,7 +165,7 @@ def test_who_ends_takes_nothing_back(store: MemoryStore) -> None:
         entered.set()
         go_on.wait(PATIENCE)
 
-    leases = Leases(store)
+    leases = Leases(store, patience=PATIENCE)
     runner = Runner(store, leases=leases)
     slow, other = Counting(store, hang), Counting(store)
     other.key = "duty/other"

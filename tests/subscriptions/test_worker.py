@@ -33,7 +33,7 @@ def _attentive(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def working(bus: Bus, *handlers: object) -> Iterator[Worker]:
     """A worker that beats often, so that tests are short; ended after the block."""
-    leases = Leases(bus.store, beat=0.1, patience=5)
+    leases = Leases(bus.store, beat=0.1, patience=PATIENCE)
     worker = Worker(bus, handlers, leases=leases)  # type: ignore[arg-type]  # made by `handler_of`
     leases.start()
     with worker:
@@ -53,7 +53,7 @@ def test_what_people_change_reaches_a_running_worker(bus: Bus) -> None:
     """Pausing, resuming, going back, deciding about a letter, and deleting."""
     receiver = Receiver(2)
     subscriptions = Subscriptions(bus.store)
-    with working(bus, handler_of(receiver, pauses=[])):
+    with working(bus, handler_of(receiver, pauses=[])) as worker:
         tell(bus, ("a", 1), ("a", 2))
         until(lambda: receiver.tried == [1, 2])
         until(lambda: subscriptions.get("notify").dead_letters == 1)
@@ -64,25 +64,16 @@ def test_what_people_change_reaches_a_running_worker(bus: Bus) -> None:
         until(lambda: receiver.got == [1, 2, 1, 2])
         until(lambda: subscriptions.get("notify").partitions[0].pid is not None)
         subscriptions.pause("notify")
-        until(lambda: not _runs(bus, receiver))
-        before = list(receiver.got)
+        until(lambda: not worker._running["notify"][0]._runs)
+        tell(bus, ("a", 3))
+        assert 3 not in receiver.got
         subscriptions.resume("notify")
-        until(lambda: len(receiver.got) > len(before))
+        until(lambda: receiver.got[-1] == 3)
         until(lambda: subscriptions.get("notify").lag == 0)
         subscriptions.delete("notify")
         until(lambda: bus.store.keys("partition/") == [])
     assert subscriptions.list() == []
     assert bus.store.keys("worker/") == []
-
-
-def _runs(bus: Bus, receiver: Receiver) -> bool:
-    """Whether a new event is handled, while this lasts."""
-    (event,) = tell(bus, ("a", len(receiver.got)))
-    end = monotonic() + 0.1
-    while monotonic() < end:
-        if event.payload["n"] in receiver.got[-1:]:
-            return True
-    return False
 
 
 def test_a_hung_handler_holds_up_its_own_partition(bus: Bus) -> None:

@@ -190,24 +190,30 @@ def _is_of_importing(path: str) -> bool:
 @contextmanager
 def _signals() -> Iterator[Any]:
     """Take SIGTERM and SIGINT; gives what waits for the first one and returns its number."""
-    # A byte in a pipe, because a handler may come in the middle of anything, locks included.
+    # Python calls `take` once the main thread runs Python again, which it does not while it reads.
+    # So the wakeup file brings the number: also of a signal that comes just before the read begins,
+    # or that the system gives to another thread.
     reader, writer = os.pipe()
+    os.set_blocking(writer, False)
     taken: list[int] = []
 
     def take(number: int, _frame: FrameType | None) -> None:
         if taken:
             os._exit(SIGNALLED + number)
         taken.append(number)
-        os.write(writer, b"\0")
 
     def wait() -> int:
-        os.read(reader, 1)
-        return taken[0]
+        while True:
+            (number,) = os.read(reader, 1)
+            if number in before:
+                return number
 
     before = {number: signal.signal(number, take) for number in (signal.SIGTERM, signal.SIGINT)}
+    woken = signal.set_wakeup_fd(writer)
     try:
         yield wait
     finally:
+        signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(reader)

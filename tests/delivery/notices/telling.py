@@ -111,7 +111,7 @@ class Desk:
     def move(self) -> None:
         """Another process takes over, with nothing but the records."""
         self._held.close()
-        leases = Leases(self.store)
+        leases = Leases(self.store, patience=PATIENCE)
         self.duty = NoticeDuty(self.store, self.notice, self._seconds)
         leases.offer(self.duty.key, self.duty.first)
         leases.turn()

@@ -9,6 +9,7 @@ from tidings.delivery.watches import Watches, duties
 from tidings.event import Event
 from tidings.store.query import Query
 from tidings.subscriptions.leases import Leases
+from tidings.testing.elsewhere import PATIENCE
 from tidings.timestamps import format_instant, now_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Watching:
         for key in self.store.keys("worker/"):
             self.store.delete(key)
         (self.duty,) = duties(self.store)
-        self.leases = Leases(self.store)
+        self.leases = Leases(self.store, patience=PATIENCE)
         self.leases.offer(self.duty.key, self.duty.first)
         self.leases.turn()
 

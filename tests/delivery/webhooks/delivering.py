@@ -52,7 +52,7 @@ class Delivering:
     def __init__(self, store: Store, **sender: Any) -> None:
         self.store = store
         self.clock = MovableClock()
-        self.leases = Leases(store)
+        self.leases = Leases(store, patience=PATIENCE)  # on a slow machine it keeps them
         self.engine = Webhooks(
             store,
             self.leases,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.server.live.wire_events import Message, Reader, messages_in
 from tidings.event import Event
+from tidings.event_item import item_json
 from tidings.record import PAYLOAD, POSITION, TYPE
 from tidings.server.live import frames
-from tidings.server.wire import item_json
 
 NASTY = ["\r", "\n", "\r\n\r\n", "\0", "\ufeff", "\x85", "\u2028", "\u2029", "\x0b", "\x0c", "\x1c"]
 FORGED = "\n\nid: 999\nevent: gap\ndata: forged\n\n"

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from tidings.bus import Bus
 from tidings.event import Event
+from tidings.event_item import item
 from tidings.server import APIServerConfig, create_app
-from tidings.server.wire import item
 
 Walk = Callable[[str, str], list[dict[str, Any]]]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -14,6 +16,8 @@ from starlette.testclient import TestClient
 
 from tidings import __version__
 from tidings.server import APIServerConfig, create_app
+from tidings.server.dashboard_files import DashboardFiles
+from tidings.server.routes import root
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -115,7 +119,17 @@ def test_only_what_the_page_needs_is_there(client: httpx.Client, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/ui/..%2Froot.py", "/ui/../routes/root.py", "/ui/%2Fetc/passwd", "/ui/nothing"]
+    "path",
+    [
+        "/ui/..%2Froot.py",
+        "/ui/../routes/root.py",
+        "/ui/assets/..%2F..%2Froutes/root.py",
+        "/ui/%2Fetc/passwd",
+        "/ui/nothing",
+        "/ui/assets/",
+        "/ui/assets/%00",
+        f"/ui/{'long' * 100}",
+    ],
 )
 def test_the_page_for_people_is_one_directory(client: httpx.Client, path: str) -> None:
     """Nothing outside of it is served."""
@@ -136,6 +150,62 @@ def test_the_page_for_people_loads_nothing_foreign(client: httpx.Client) -> None
     for address in page.loaded:
         assert not urlsplit(address).netloc
         assert client.get(urljoin(str(response.url), address)).status_code == 200
+
+
+def test_what_it_loads_is_packed_and_kept(client: httpx.Client) -> None:
+    """Packed for who unpacks it; for good, as its name holds its hash; in parts; 304 if known."""
+    page = client.get("/ui/")
+    (path,) = (urljoin("/ui/", each) for each in links(page.text).loaded if each.endswith(".js"))
+    plain = client.get(path, headers={"accept-encoding": "identity"})
+    packed = client.get(path, headers={"accept-encoding": "br, gzip"})
+    refused = client.get(path, headers={"accept-encoding": "gzip;q=0"})
+    assert plain.content == packed.content == refused.content
+    for response, coding in ((plain, None), (packed, "gzip"), (refused, None)):
+        headers = response.headers
+        assert headers.get("content-encoding") == coding
+        assert headers["vary"] == "accept-encoding"
+        assert headers["cache-control"].endswith("immutable")
+        assert headers["content-type"].startswith("text/javascript")
+        known = {"accept-encoding": coding or "identity", "if-none-match": headers["etag"]}
+        assert client.get(path, headers=known).status_code == 304
+    assert plain.headers["etag"] != packed.headers["etag"]
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    head = client.head(path, headers={"accept-encoding": "identity"})
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == plain.headers["content-length"]
+    some = client.get(path, headers={"accept-encoding": "identity", "range": "bytes=5-9"})
+    assert (some.status_code, some.content) == (206, plain.content[5:10])
+
+
+def test_the_page_itself_is_asked_for_each_time(client: httpx.Client) -> None:
+    """A new version is found at once; the same one is not sent again."""
+    page = client.get("/ui/")
+    assert page.headers["cache-control"] == "no-cache"
+    known = client.get("/ui/", headers={"if-none-match": page.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+
+
+def test_where_it_is_not_built_the_server_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """501, a page that names the command; once it is built it is there, and a newer one too."""
+    built = tmp_path / "static"
+    monkeypatch.setattr(root, "_FILES", DashboardFiles(str(built)))
+    config = APIServerConfig(data_dir=str(tmp_path / "data"))
+    with TestClient(create_app(config), base_url="http://localhost") as client:
+        missing = client.get("/ui/")
+        assert missing.status_code == 501
+        assert "make dashboard" in missing.text
+        assert client.get("/ui/assets/any.js").status_code == 404
+        built.mkdir()
+        tags = []
+        for text in ("<p>one</p>", "<p>two</p>"):
+            (built / "index.html").write_text(text)
+            os.utime(built / "index.html", (0, 0))  # as where a package was made reproducibly
+            page = client.get("/ui/")
+            assert page.text == text
+            tags.append(page.headers["etag"])
+        assert tags[0] != tags[1]
 
 
 # Behind a proxy -------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tidings.event import Event
-from tidings.server.routes.listing import _merged, _search
+from tidings.searching import search
+from tidings.server.routes.listing import _merged
 from tidings.store import open_store
 from tidings.store.base import Store
 from tidings.store.query import Query
@@ -44,7 +45,7 @@ def test_going_on_finds_each_once(
     asked = [Query(source="rare", backwards=backwards, **each) for each in queries]
     searches = 0
     while True:
-        searched = [_search(store, query, 5, OUT_OF_TIME) for query in asked]
+        searched = [search(store, query, 5, OUT_OF_TIME) for query in asked]
         events, stopped = _merged(searched, backwards=backwards)
         searches += 1
         found += events[:4]
@@ -61,7 +62,7 @@ def test_going_on_finds_each_once(
 
 def test_a_search_with_time_looks_at_all(store: Store) -> None:
     """Where there is time, nothing is left to look at."""
-    events, stopped = _search(store, Query(source="nobody"), 5, monotonic() + 60)
+    events, stopped = search(store, Query(source="nobody"), 5, monotonic() + 60)
     assert (events, stopped) == ([], None)
 
 
@@ -69,8 +70,8 @@ def test_large_events_end_a_page_early(store: Store) -> None:
     """A page holds about 16 MiB, however many were asked for; going on gives the rest."""
     store.append([Event("large", payload="x" * 1_000_000) for _ in range(40)])
     query = Query(types="large", backwards=True)
-    found, stopped = _search(store, query, 1000, monotonic() + 60)
+    found, stopped = search(store, query, 1000, monotonic() + 60)
     assert len(found) == 17
     assert stopped == found[-1].position
-    rest, _ = _search(store, query.replace(before=stopped), 1000, monotonic() + 60)
+    rest, _ = search(store, query.replace(before=stopped), 1000, monotonic() + 60)
     assert rest[0].position == (stopped or 0) - 1

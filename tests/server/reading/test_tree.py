@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tidings import workflows
 from tidings.bus import Bus
 from tidings.event import Event
 from tidings.server.parameters import MOST
@@ -83,6 +84,55 @@ def test_causes_are_agents_and_events(client: httpx.Client, bus: Bus) -> None:
     assert tree["truncated"] is False
 
 
+def test_what_has_ended_has_a_duration(client: httpx.Client, bus: Bus) -> None:
+    """From the first event to the newest (seconds); what runs on has none."""
+    for name, second in (("d-done", "12.5"), ("d-failed", "11")):
+        about: dict[str, Any] = {"aggregate_type": "agent", "aggregate_id": name}
+        about["correlation_id"] = "w-took"
+        outcome = name.removeprefix("d-").replace("done", "completed")
+        bus.emit("agent.started", status="", timestamp="2026-01-01T00:00:10Z", **about)
+        bus.emit(f"agent.{outcome}", timestamp=f"2026-01-01T00:00:{second}Z", **about)
+    agent(bus, "d-runs", "w-took", None)
+    top, *agents = client.get("/events/workflows/w-took/tree").json()["nodes"]
+    assert top["duration"] is None
+    assert [(each["id"], each["state"], each["duration"]) for each in agents] == [
+        ("d-done", "done", 2.5), ("d-failed", "failed", 1.0), ("d-runs", "running", None),
+    ]  # fmt: skip
+
+
+def test_causes_lead_through_what_is_no_agent(client: httpx.Client, bus: Bus) -> None:
+    """A call of a tool, a model, a span: the parent is the first agent on the way back."""
+    agent(bus, "l-top", "w-lead", None)
+    call = bus.emit("tool.started", aggregate_type="tool", aggregate_id="l-tool", status="",
+                    correlation_id="w-lead", causation_id="l-top")  # fmt: skip
+    span = bus.emit("span.started", status="", causation_id=call.id)
+    agent(bus, "l-below", "w-lead", span.id)
+    # Events may wait for each other, and an agent's own event may come first.
+    start = agent(bus, "l-late", "w-lead", "l-circle-1", id="l-start", timestamp="2999-01-01")
+    bus.emit("a", id="l-circle-1", causation_id="l-circle-2")
+    bus.emit("b", id="l-circle-2", causation_id="l-circle-1")
+    agent(bus, "l-ended", "w-lead", "l-begun")
+    agent(bus, "l-ended", "w-lead", call.id, id="l-begun")
+    tree = client.get("/events/workflows/w-lead/tree").json()
+    assert outline(tree) == [
+        ("w-lead", 0, None), ("l-top", 1, "w-lead"), ("l-below", 2, "l-top"),
+        ("l-ended", 2, "l-top"), ("l-late", 1, "w-lead"),
+    ]  # fmt: skip
+    assert tree["nodes"][-1]["caused_by"] == start.causation_id
+
+
+def test_what_a_parent_says_comes_first(client: httpx.Client, bus: Bus) -> None:
+    """`agent.spawned` names the parent, whatever the agent's own first event says."""
+    for name in ("s-one", "s-two"):
+        agent(bus, name, "w-say", None)
+    agent(bus, "s-below", "w-say", "s-one", payload={"agent_name": "explorer"})
+    bus.emit("agent.spawned", status="", aggregate_type="agent", aggregate_id="s-below",
+             correlation_id="w-say", causation_id="s-two")  # fmt: skip
+    tree = client.get("/events/workflows/w-say/tree").json()
+    assert outline(tree)[-1] == ("s-below", 2, "s-two")
+    assert (tree["nodes"][-1]["name"], tree["nodes"][-1]["state"]) == ("explorer", "running")
+
+
 def test_circles_and_missing_parents_stand_below_the_workflow(
     client: httpx.Client, bus: Bus
 ) -> None:
@@ -113,6 +163,21 @@ def test_a_deep_tree_is_bounded(client: httpx.Client, bus: Bus) -> None:
     tree = client.get("/events/workflows/w-deep/tree").json()
     assert tree["truncated"] is True
     assert [each["depth"] for each in tree["nodes"]] == list(range(MOST + 1))
+
+
+def test_only_so_many_events_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No workflow takes longer than that, however far agents are from what caused them."""
+    with Bus("memory:") as bus:
+        agent(bus, "far-top", "w-far", None)
+        cause = "far-top"
+        for _ in range(5):
+            cause = bus.emit("tool.started", causation_id=cause, correlation_id="w-far").id
+        agent(bus, "far", "w-far", cause)
+        for most, parent in ((5, "far-top"), (4, "w-far")):
+            monkeypatch.setattr(workflows, "_MOST_EVENTS", most)
+            tree = workflows.workflow_tree(bus.store, "w-far")
+            assert tree is not None
+            assert {node.id: node.parent_id for node in tree.nodes}["far"] == parent
 
 
 @pytest.mark.parametrize("name", ["unknown", "un/known"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.errors import HistoryPruned, InvalidEvent
@@ -11,7 +11,7 @@ from tidings.event import Event
 from tidings.store.base import CORRELATION, REMAINS_PAGE
 from tidings.store.memory import MemoryStore
 from tidings.store.query import Query
-from tidings.testing.contract.opening import ABOUT, EXAMPLES, Opening, a_few, all_of, positions
+from tidings.testing.contract.opening import ABOUT, Opening, a_few, all_of, positions
 from tidings.testing.model import facts
 from tidings.testing.strategies import KINDS, events
 
@@ -127,7 +127,7 @@ class Adopting(Opening):
     def test_a_store_moves_with_what_remains(self) -> None:
         """Whatever was appended and pruned, the copy answers alike, and goes on alike."""
 
-        @settings(EXAMPLES)
+        @self.search()
         @given(history=_histories, later=_made)
         def holds(history: list[tuple[list[Event], float]], later: list[Event]) -> None:
             source = MemoryStore()

@@ -12,7 +12,6 @@ from tidings.store.base import Batch, Put
 from tidings.store.query import Query
 from tidings.testing.contract.opening import (
     ABOUT,
-    EXAMPLES,
     Opening,
     a_few,
     all_of,
@@ -63,7 +62,7 @@ class Appending(Opening):
     def test_everything_an_event_says_is_kept(self) -> None:
         """Any event, hostile strings and odd payloads included, reads back as it was sent."""
 
-        @EXAMPLES
+        @self.search()
         @given(st.lists(events(), min_size=1, max_size=5))
         def holds(fields: list[dict[str, Any]]) -> None:
             sent = [Event(**each) for each in fields]

@@ -36,6 +36,8 @@ _HOSTILE = (
     "a b",
 )
 
+_LARGER = settings(EXAMPLES, max_examples=8)
+
 
 class Filters(Opening):
     """Tests of all filters against an oracle."""
@@ -43,7 +45,7 @@ class Filters(Opening):
     def test_any_query_against_an_oracle(self) -> None:
         """Any filter on any events gives those, in that order, that plain Python finds."""
 
-        @EXAMPLES
+        @self.search()
         @given(
             st.lists(events(), min_size=1, max_size=12), st.lists(queries(), min_size=1, max_size=6)
         )
@@ -57,7 +59,7 @@ class Filters(Opening):
     def test_any_query_on_a_larger_store(self) -> None:
         """The same holds where pages, windows and indexes have something to do."""
 
-        @settings(EXAMPLES, max_examples=8)
+        @self.search(_LARGER)
         @given(
             st.lists(events(), min_size=5, max_size=10),
             st.lists(queries(), min_size=5, max_size=10),
@@ -160,7 +162,7 @@ class Filters(Opening):
     def test_any_text_is_found_in_payloads(self, store: Store) -> None:
         """Whatever a payload says in a string is found by `contains`, as it is and in its JSON."""
 
-        @EXAMPLES
+        @self.search()
         @given(words)
         def holds(text: str) -> None:
             (stored,) = store.append([Event("x", payload=[text])])

@@ -54,7 +54,7 @@ class Histories(Opening):
         class History(_History):
             opening = self
 
-        run_state_machine_as_test(History, settings=_HISTORIES)
+        run_state_machine_as_test(History, settings=self.search(_HISTORIES))
 
 
 class _History(RuleBasedStateMachine):

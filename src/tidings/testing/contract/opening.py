@@ -63,9 +63,21 @@ class Opening:
 
     Attributes:
         keeps_events: whether a store that is closed and opened again has its events still.
+        share_of_examples: how much of its search Hypothesis does. Less than all of it is enough for
+            a store that has another one decide which is held to all of it.
     """
 
     keeps_events = False
+    share_of_examples = 1.0
+
+    def search(self, whole: settings = EXAMPLES) -> settings:
+        """How many examples Hypothesis tries on this store.
+
+        Args:
+            whole: how many where it tries all of them.
+        """
+        share = max(1, round(whole.max_examples * self.share_of_examples))
+        return settings(whole, max_examples=share)
 
     def open_store(self, directory: Path) -> Store:
         """Open the store that lies in a directory, or make an empty one there.

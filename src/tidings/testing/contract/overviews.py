@@ -47,7 +47,9 @@ class Overviews(Opening):
             count = store.count(Query(**query))
             assert count.value == expected if count.exact else count.value <= expected
         assert store.count(Query()) == (300, True)
-        assert store.count(Query(exclude=Filter(types="a"))).value <= 100
+        assert store.count(Query(exclude=Filter(types="a"))) == (100, True)
+        assert store.count(Query(types=["a*", "b"], exclude=Filter(types="b*"))) == (200, True)
+        assert store.count(Query(types="a", exclude=Filter(project="p0"))) == (100, True)
 
     def test_what_is_excluded_by_its_payload_is_not_counted(self, store: Store) -> None:
         """Counts and histograms leave out events that a key of their payload excludes."""

@@ -12,7 +12,7 @@ from tidings.errors import HistoryPruned
 from tidings.event import Event
 from tidings.store.base import SCAN_LIMIT
 from tidings.store.query import Query
-from tidings.testing.contract.opening import EXAMPLES, Opening, a_few, all_of, positions
+from tidings.testing.contract.opening import Opening, a_few, all_of, positions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Reads(Opening):
         store.append([Event("even" if n % 2 else "odd") for n in range(3000)])
         edge = st.sampled_from([0, 1, 2, 999, 1000, 1001, 1500, 2048, 2999, 3000, 3001, 9000])
 
-        @EXAMPLES
+        @self.search()
         @given(
             edge, st.none() | edge, st.none() | edge, st.booleans(), st.sampled_from(["", "odd"])
         )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tidings.errors import InvalidQuery, RevisionConflict
 from tidings.store.base import LedgerRecord
-from tidings.testing.contract.opening import EXAMPLES, Opening
+from tidings.testing.contract.opening import Opening
 from tidings.testing.strategies import words
 
 TYPE_CHECKING = False
@@ -113,7 +113,7 @@ class Records(Opening):
     def test_any_key_and_value(self, store: Store) -> None:
         """Any JSON value is kept under any key and handed out as its reader's own."""
 
-        @EXAMPLES
+        @self.search()
         @given(words, _json)
         def holds(key: str, value: object) -> None:
             revision = store.put(key, value)

@@ -15,13 +15,14 @@ from tidings.bus import Bus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from tidings.envelope import EventEnvelope
     from tidings.event import Event
 
 __all__ = [
+    "DefaultBus",
     "default_bus",
     "emit",
     "follow",
@@ -33,18 +34,60 @@ __all__ = [
     "register_type",
 ]
 
-_lock = Lock()
-_default: tuple[tuple[object, ...], Bus] | None = None
+
+class DefaultBus:
+    """A bus that is made when it is first needed, and anew once it is to be another one.
+
+    It is closed when the process ends.
+
+    Args:
+        wanted: the settings it depends on, as they are now.
+        make: makes it by them.
+    """
+
+    def __init__(self, wanted: Callable[[], tuple[object, ...]], make: Callable[[], Bus]) -> None:
+        self._wanted = wanted
+        self._make = make
+        self._lock = Lock()
+        self._made: tuple[tuple[object, ...], Bus] | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._start_anew)
+
+    def __call__(self) -> Bus:
+        """The bus.
+
+        Raises:
+            InvalidSetting: a setting is not usable.
+        """
+        wanted = self._wanted()
+        with self._lock:
+            if self._made is None or self._made[0] != wanted:
+                if self._made is None:
+                    atexit.register(self._close)
+                else:
+                    self._made[1].close()
+                self._made = wanted, self._make()
+            return self._made[1]
+
+    def _start_anew(self) -> None:
+        """A forked child may have got the lock from a thread that held it."""
+        self._lock = Lock()
+
+    def _close(self) -> None:
+        if self._made is not None:
+            self._made[1].close()
 
 
-def _start_anew() -> None:
-    """A forked child may have got the lock from a thread that held it."""
-    global _lock
-    _lock = Lock()
+def _wanted() -> tuple[object, ...]:
+    return (
+        settings.default_url(),
+        settings.spool_directory(),
+        settings.state_directory(),
+        settings.api_target(),
+    )
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+_default = DefaultBus(_wanted, Bus)
 
 
 def default_bus() -> Bus:
@@ -55,26 +98,7 @@ def default_bus() -> Bus:
     Raises:
         InvalidSetting: a setting is not usable.
     """
-    global _default
-    wanted = (
-        settings.default_url(),
-        settings.spool_directory(),
-        settings.state_directory(),
-        settings.api_target(),
-    )
-    with _lock:
-        if _default is None or _default[0] != wanted:
-            if _default is None:
-                atexit.register(_close_default)
-            else:
-                _default[1].close()
-            _default = wanted, Bus()
-        return _default[1]
-
-
-def _close_default() -> None:
-    if _default is not None:
-        _default[1].close()
+    return _default()
 
 
 def emit(

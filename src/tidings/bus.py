@@ -58,6 +58,8 @@ class Bus:
         spooling: whether events wait in the spool when the store cannot take them. Without it an
             emit raises `StoreUnavailable` or `OutcomeUnknown`: a server does so, as its clients
             have spools of their own.
+        forward: the address where its events are forwarded to, and the key that is shown there;
+            none for `TIDINGS_API_URL` and `TIDINGS_API_KEY`.
 
     Raises:
         InvalidSetting: the URL names no backend, or a setting is not usable.
@@ -82,6 +84,7 @@ class Bus:
         context: bool = True,
         deadline: float | None = None,
         spooling: bool = True,
+        forward: tuple[str, str] | None = None,
     ) -> None:
         given = settings.default_url() if store is None else store
         self.store: Store = (
@@ -93,16 +96,16 @@ class Bus:
             state_directory=state_dir or settings.state_directory(),
             schema_check=settings.schema_check(),
             spooling=spooling,
-            forwarding=self._forwarding() if spooling else None,
+            forwarding=self._forwarding(forward) if spooling else None,
         )
         self._making = Making(context=context, max_payload=settings.max_payload())
         self.handlers: list[Handler] = []
         self.listeners: Listeners | None = None
         self._closed = False
 
-    def _forwarding(self) -> Forwarding | None:
-        """What forwards its events to a cloud, where one is set."""
-        target = settings.api_target()
+    def _forwarding(self, given: tuple[str, str] | None) -> Forwarding | None:
+        """What forwards its events to a cloud, where one is given or set."""
+        target = given or settings.api_target()
         if target is None:
             return None
         from tidings.forward import Forwarding

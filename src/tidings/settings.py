@@ -14,8 +14,18 @@
     TIDINGS_CONTEXT         off leaves out where events are made; on
     TIDINGS_CORRELATION_ID  the undertaking new events belong to
     TIDINGS_CAUSATION_ID    what caused them
+    TIDINGS_AGENT_CONTENT   off, prompts or all: which texts of AI agents are kept; off
+    TIDINGS_AGENT_TEXT_LIMIT  how much of one such text is kept (characters); 1000
+    TIDINGS_AGENT_REDACT    what is cut out of such texts beside known secrets: regular expressions,
+                            one a line; nothing
     TIDINGS_API_URL         where each event is forwarded to, with
     TIDINGS_API_KEY         what is shown there; nothing is forwarded unless both are set
+
+Under the name `scitex_events` there are three more, which that package has:
+
+    SCITEX_DIR              its files lie in `events` there; ~/.scitex
+    SCITEX_API_KEY          forwards what `scitex_events.emit` emits, with this key, to
+    SCITEX_API_URL          this address; the package's own
 
 It only reads; what a value means is said where it is used.
 """
@@ -27,7 +37,11 @@ import os
 from tidings.errors import InvalidSetting, shorten
 
 __all__ = [
+    "agent_content",
+    "agent_redact",
+    "agent_text_limit",
     "api_target",
+    "api_targets",
     "cache_directory",
     "checked_key",
     "deadline",
@@ -36,6 +50,8 @@ __all__ = [
     "key",
     "max_payload",
     "schema_check",
+    "scitex_directory",
+    "scitex_target",
     "spool_directory",
     "state_directory",
     "webhook_networks",
@@ -43,6 +59,8 @@ __all__ = [
 
 _DEADLINE = 1.0
 _MAX_PAYLOAD = 1024 * 1024
+_TEXT_LIMIT = 1000
+_SCITEX_API_URL = "https://scitex.ai/api/events/"
 _default_urls: dict[str, str] = {}
 
 
@@ -67,6 +85,16 @@ def default_url() -> str:
     network file system, on which SQLite loses events.
     """
     return os.environ.get("TIDINGS_URL") or _default_url_in(home())
+
+
+def demo_directory() -> str:
+    """Where `tidings demo` keeps its story, apart from what really happened."""
+    return os.path.join(os.path.abspath(home()), "demo")
+
+
+def demo_url() -> str:
+    """The store in that directory."""
+    return _default_url_in(demo_directory())
 
 
 def _default_url_in(directory: str) -> str:
@@ -101,6 +129,22 @@ def api_target(prefix: str = "TIDINGS", url: str = "") -> tuple[str, str] | None
     key = os.environ.get(f"{prefix}_API_KEY", "").strip()
     url = (os.environ.get(f"{prefix}_API_URL") or url).strip() if key else ""
     return (url, key) if url else None
+
+
+def scitex_target() -> tuple[str, str] | None:
+    """Where `scitex_events` forwards to, and its key (`SCITEX_API_URL`, `SCITEX_API_KEY`)."""
+    return api_target("SCITEX", _SCITEX_API_URL)
+
+
+def api_targets() -> list[tuple[str, str]]:
+    """Every address that this environment has a key for, each with it."""
+    return [target for target in (api_target(), scitex_target()) if target is not None]
+
+
+def scitex_directory() -> str:
+    """Where `scitex_events` writes its state files (`SCITEX_DIR`)."""
+    root = os.environ.get("SCITEX_DIR") or os.path.join(os.path.expanduser("~"), ".scitex")
+    return os.path.join(root, "events")
 
 
 def checked_key(text: str) -> str:
@@ -173,3 +217,37 @@ def schema_check() -> str:
 def webhook_networks() -> str:
     """The networks where any webhook may lie (`TIDINGS_WEBHOOK_NETWORKS`), as written."""
     return os.environ.get("TIDINGS_WEBHOOK_NETWORKS") or ""
+
+
+def agent_content() -> str:
+    """What is kept of what people and AI agents wrote.
+
+    Raises:
+        InvalidSetting: `TIDINGS_AGENT_CONTENT` is neither off, prompts nor all.
+    """
+    text = os.environ.get("TIDINGS_AGENT_CONTENT") or "off"
+    if text not in ("off", "prompts", "all"):
+        raise InvalidSetting(f"TIDINGS_AGENT_CONTENT {shorten(text)} must be off, prompts or all")
+    return text
+
+
+def agent_text_limit() -> int:
+    """How much of one text of an AI agent is kept (characters).
+
+    Raises:
+        InvalidSetting: `TIDINGS_AGENT_TEXT_LIMIT` is no number of characters.
+    """
+    text = os.environ.get("TIDINGS_AGENT_TEXT_LIMIT")
+    if not text:
+        return _TEXT_LIMIT
+    if not text.isdecimal() or len(text) > 6 or int(text) > 100_000:
+        raise InvalidSetting(
+            f"TIDINGS_AGENT_TEXT_LIMIT {shorten(text)} must be characters from 0 to 100000"
+        )
+    return int(text)
+
+
+def agent_redact() -> tuple[str, ...]:
+    """The regular expressions of what is cut out of such texts (`TIDINGS_AGENT_REDACT`)."""
+    lines = (os.environ.get("TIDINGS_AGENT_REDACT") or "").splitlines()
+    return tuple(line for line in lines if line.strip())

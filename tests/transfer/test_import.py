@@ -210,7 +210,7 @@ class TestWithoutId:
             reader = lines.EventReader(None)
             for number in range(100):
                 reader.event(number, SCITEX.replace(b"figrecipe", b"%d" % number))
-            assert len(reader._seen) == 10
+            assert len(reader._ids._seen) == 10
 
 
 class TestKnown:

@@ -126,6 +126,14 @@ create_event("created", {})  # line 8
 bad: EventEnvelope = {"id": "1", "kind": "created", "payload": [1]}  # line 9
 create_event(EventKind.CREATED, {})["what"]  # line 10
 create_event(EventKind.CREATED, {}, 5)  # line 11
+
+# The same by the names of events-py.
+import events_py, events_py.models
+
+other: events_py.EventEnvelope = events_py.create_event(events_py.EventKind.CREATED, {})
+word: str = events_py.models.EventKind.UPDATED
+events_py.create_event("created", {})  # line 18
+wrong: events_py.models.EventEnvelope = {"id": "1", "kind": "created"}  # line 19
 """
 
 
@@ -155,7 +163,7 @@ class TestTypes:
             command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
         )
         lines = [line.split(":")[1] for line in run.stdout.splitlines() if ": error:" in line]
-        assert lines == ["8", "9", "10", "11"], run.stdout + run.stderr
+        assert lines == ["8", "9", "10", "11", "18", "19"], run.stdout + run.stderr
 
 
 class TestPublished:

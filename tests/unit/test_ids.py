@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings import ids
-from tidings.ids import id_of_key, key_of, new_id, new_key
+from tidings.ids import derived, id_of_key, key_of, new_id, new_key
 
 
 class TestNew:
@@ -148,3 +148,23 @@ class TestKey:
     def test_source_and_id_do_not_run_together(self) -> None:
         """The border between source and id is part of the key."""
         assert key_of("bc", "a") != key_of("c", "ab")
+
+
+class TestDerived:
+    """Ids that follow from words."""
+
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1))
+    def test_is_the_same_uuid_of_version_8_for_the_same_words(self, words: list[str]) -> None:
+        """As RFC 9562 leaves it to us: from SHA-256 over the words, with NUL between them."""
+        made = uuid.UUID(derived(*words))
+        assert (made.version, made.variant) == (8, uuid.RFC_4122)
+        digest = int.from_bytes(sha256("\0".join(words).encode()).digest()[:16])
+        marks = 0xF << 76 | 0x3 << 62
+        assert made.int & ~marks == digest & ~marks
+        assert derived(*words) == str(made)
+
+    def test_does_not_confuse_words(self) -> None:
+        """Where one ends counts."""
+        assert (
+            len({derived("a", "b"), derived("ab"), derived("a", "", "b"), derived("b", "a")}) == 4
+        )

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from tidings import settings
+from tidings.cli import originals
 from tidings.cli.command import Command
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.help import version
@@ -51,6 +52,7 @@ _DELIVERED = (
 )
 _EXTRAS = {
     "server": "uvicorn",
+    "mcp": "mcp",
     "webhooks": "aiohttp",
     "notify": "apprise",
     "postgres": "psycopg",
@@ -83,6 +85,7 @@ def _doctor(given: Given) -> int:
 def _findings(given: Given) -> Iterator[_Finding]:
     yield _Finding("tidings", True, f"{version()}, Python {sys.version.split()[0]}")
     yield _extras()
+    yield from (_Finding("drop-ins", *found) for found in originals.look())
     yield from map(_setting, _SETTINGS)
     try:
         with opened(given) as bus:
@@ -150,23 +153,25 @@ def _forward(store: Store) -> Iterator[_Finding]:
     from tidings.forward import state_of
     from tidings.forward.posting import is_address
 
-    target = settings.api_target()
-    if target is None:
+    addresses = [url for url, _ in settings.api_targets()]
+    if not addresses:
         for name, other in (_API, _API[::-1]):
             if os.environ.get(name):
                 found = f"nothing is forwarded: {name} is set, and {other} is not"
                 yield _Finding("forward", True, found)
         return
-    if not is_address(target[0]):
-        found = f"events cannot be forwarded to {masked(target[0])}"
-        yield _Finding("forward", False, found, "TIDINGS_API_URL must begin with https://")
-        return
+    for url in addresses:
+        if not is_address(url):
+            found = f"events cannot be forwarded to {masked(url)}"
+            yield _Finding("forward", False, found, "its setting must begin with https://")
+            return
     try:
         waiting, refused = state_of(store)
     except TidingsError as error:
         yield _Finding("forward", False, str(error))
         return
-    found = f"to {masked(target[0])}: {waiting:,} events wait, {refused:,} were put aside"
+    to = " and ".join(map(masked, addresses))
+    found = f"to {to}: {waiting:,} events wait, {refused:,} were put aside"
     yield _Finding("forward", True, found, "tidings collect sends them" if waiting else "")
 
 

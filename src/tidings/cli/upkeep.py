@@ -23,6 +23,7 @@ _FORWARD_SECONDS = 600.0
 
 
 def _collect(given: Given) -> int:
+    _append_waiting_lines()
     with opened(given) as bus:
         collected = bus.collect()
         facts = {
@@ -51,17 +52,38 @@ def _collect(given: Given) -> int:
     return NO if collected.rejected else DONE
 
 
+def _append_waiting_lines() -> None:
+    """Append the lines that wait beside a history of state files."""
+    from tidings.state_files import StateFiles
+
+    for directory in (settings.state_directory(), settings.scitex_directory()):
+        if directory is None:
+            continue
+        try:
+            left = StateFiles(directory).collect()
+        except OSError as error:
+            say(f"collect: lines that wait in {printable(directory)} stay there: {error}")
+        else:
+            if left:
+                say(f"collect: {left:,} lines wait in {printable(directory)}: another appends")
+
+
 def _forward(bus: Bus, *, resend: bool) -> Forwarded | None:
-    """Send what waits to be forwarded, where an address is set."""
-    if settings.api_target() is None:
+    """Send what waits to be forwarded, where an address is set; what came of all addresses."""
+    targets = settings.api_targets()
+    if not targets:
         if resend:
             raise WrongUsage("--resend needs TIDINGS_API_URL and TIDINGS_API_KEY")
         return None
     from tidings.forward import resend_refused, send_waiting
 
-    if resend:
-        resend_refused(bus.store)
-    return send_waiting(bus.store, seconds=_FORWARD_SECONDS, hurry=True)
+    told: Forwarded | None = None
+    for target in targets:
+        if resend:
+            resend_refused(bus.store, target)
+        done = send_waiting(bus.store, seconds=_FORWARD_SECONDS, hurry=True, target=target)
+        told = done if told is None else done.after(told)
+    return told
 
 
 def _say_what_waits(forwarded: Forwarded) -> None:

@@ -81,6 +81,16 @@ class Forwarded(NamedTuple):
     refusal: str = ""
     elsewhere: str = ""
 
+    def after(self, other: Forwarded) -> Forwarded:
+        """This round and one before it to another address, as one."""
+        return self._replace(
+            sent=self.sent + other.sent,
+            error=other.error or self.error,
+            refusal=other.refusal or self.refusal,
+            # What each names as elsewhere is mostly the other's own.
+            elsewhere="",
+        )
+
 
 class Waiting:
     """The records of one store for one address, as one process works at them.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tidings.event import Event
     from tidings.store.base import Store
 
-__all__ = ["Imported", "Rejected", "import_events"]
+__all__ = ["Groups", "Imported", "Rejected", "import_events"]
 
 _GROUP_EVENTS = 1_000
 _GROUP_BYTES = 8 * 1024 * 1024
@@ -26,14 +26,14 @@ _REASONS = 100
 
 
 class Rejected(NamedTuple):
-    """A line (numbered from 1 on) that was not imported, and why."""
+    """A line, or a row of a table (numbered from 1 on), that was not imported, and why."""
 
     line: int
     reason: str
 
 
 class Imported(NamedTuple):
-    """What an import did, in lines.
+    """What an import did, in lines or rows.
 
     `read` were looked at: `kept` are new events, `known` were there before, `rejected` are none or
     contradict one that is there; `reasons` says why, for the first hundred.
@@ -85,61 +85,77 @@ def import_events(
     >>> imported.kept, imported.reasons[0].line
     (1, 2)
     """
-    importer = _Import(store, EventReader(form), strict=strict)
+    groups, events = Groups(store, strict=strict), EventReader(form)
     with _opened(source) as (file, name), closing(numbered_lines(file)) as lines:
         size = _size_of(file)
-        for _ in importer.groups(lines, name):
+        for _ in _import_lines(groups, events, lines, name):
             if progress is not None:
-                progress(importer.read, min(file.tell(), size) if size else 0, size)
-    return importer.imported()
+                progress(groups.read, min(file.tell(), size) if size else 0, size)
+    return groups.imported()
 
 
-class _Import:
-    def __init__(self, store: Store, events: EventReader, *, strict: bool) -> None:
+class Groups:
+    """Appends events some at a time, and counts what became of them.
+
+    Args:
+        store: where they go.
+        strict: stop at the first event that is rejected.
+
+    Attributes:
+        read: how many lines or rows were looked at.
+    """
+
+    def __init__(self, store: Store, *, strict: bool = False) -> None:
         self._store = store
-        self._events = events
         self._strict = strict
         self._group: list[tuple[int, Event]] = []
+        self._size = 0
         self._reasons: list[Rejected] = []
         self.read = self._kept = self._known = self._rejected = 0
 
-    def imported(self) -> Imported:
-        reasons = tuple(sorted(self._reasons)[:_REASONS])
-        return Imported(self.read, self._kept, self._known, self._rejected, reasons)
-
-    def groups(self, lines: Iterator[tuple[int, bytes | None]], name: str) -> Iterator[None]:
-        """Import the lines, a bounded number at a time; gives nothing, after each group."""
-        size = 0
-        try:
-            for number, line in lines:
-                self._take(number, line)
-                size += len(line or b"")
-                if len(self._group) >= _GROUP_EVENTS or size >= _GROUP_BYTES or self._is_over:
-                    self._keep_group(name)
-                    size = 0
-                    yield
-        except Damaged as damaged:
-            self._keep_group(name)
-            raise TransferError(
-                f"{name} cannot be read on after line {damaged.line}: {damaged.__cause__}; the "
-                f"lines before are imported, and importing it again repeats none"
-            ) from damaged.__cause__
-        self._keep_group(name)
-        yield
+    @property
+    def is_due(self) -> bool:
+        """Whether what was taken should be kept now: there is enough, or it is over."""
+        enough = len(self._group) >= _GROUP_EVENTS or self._size >= _GROUP_BYTES
+        return enough or self._is_over
 
     @property
     def _is_over(self) -> bool:
         return self._strict and bool(self._reasons)
 
-    def _take(self, number: int, line: bytes | None) -> None:
-        self.read += 1
-        try:
-            self._group.append((number, self._events.event(number, line)))
-        except NoEvent as reason:
-            self._reject(number, str(reason))
+    def imported(self) -> Imported:
+        """What was done so far."""
+        reasons = tuple(sorted(self._reasons)[:_REASONS])
+        return Imported(self.read, self._kept, self._known, self._rejected, reasons)
 
-    def _keep_group(self, name: str) -> None:
-        group, self._group = self._group, []
+    def take(self, number: int, event: Event, size: int) -> None:
+        """Have an event kept with its group.
+
+        Args:
+            number: its line or row.
+            event: what it holds.
+            size: how long it is, about (bytes).
+        """
+        self._group.append((number, event))
+        self._size += size
+
+    def reject(self, number: int, reason: str) -> None:
+        """Count a line or row that is no event."""
+        self._rejected += 1
+        if len(self._reasons) < _REASONS:
+            self._reasons.append(Rejected(number, reason))
+
+    def keep(self, name: str) -> None:
+        """Append what was taken.
+
+        Args:
+            name: what is imported, for the error.
+
+        Raises:
+            TransferError: it stops, as something was rejected.
+            StoreUnavailable: the store takes nothing now; so does `OutcomeUnknown`.
+        """
+        group, self._group, self._size = self._group, [], 0
         head, positions = self._store.head(), set[int | None]()
         results = self._store.append_all([Batch([event]) for _, event in group]) if group else []
         for (number, _), result in zip(group, results, strict=True):
@@ -150,17 +166,36 @@ class _Import:
                 self._kept += not is_known
                 positions.add(position)
             elif isinstance(result, Conflict | InvalidEvent):
-                self._reject(number, str(result))
+                self.reject(number, str(result))
             else:
                 raise result
         if self._is_over:
             line, reason = min(self._reasons)
             raise TransferError(f"{name}, line {line}: {reason}; the lines before are imported")
 
-    def _reject(self, number: int, reason: str) -> None:
-        self._rejected += 1
-        if len(self._reasons) < _REASONS:
-            self._reasons.append(Rejected(number, reason))
+
+def _import_lines(
+    groups: Groups, events: EventReader, lines: Iterator[tuple[int, bytes | None]], name: str
+) -> Iterator[None]:
+    """Import the lines, a bounded number at a time; gives nothing, after each group."""
+    try:
+        for number, line in lines:
+            groups.read += 1
+            try:
+                groups.take(number, events.event(number, line), len(line or b""))
+            except NoEvent as reason:
+                groups.reject(number, str(reason))
+            if groups.is_due:
+                groups.keep(name)
+                yield
+    except Damaged as damaged:
+        groups.keep(name)
+        raise TransferError(
+            f"{name} cannot be read on after line {damaged.line}: {damaged.__cause__}; the "
+            f"lines before are imported, and importing it again repeats none"
+        ) from damaged.__cause__
+    groups.keep(name)
+    yield
 
 
 @contextmanager

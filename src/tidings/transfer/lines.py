@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tidings.transfer.compression import LineReader
 
-__all__ = ["Damaged", "EventReader", "NoEvent", "numbered_lines"]
+__all__ = ["Damaged", "EventReader", "LineIds", "NoEvent", "numbered_lines"]
 
 _OTHER_FIELDS_BYTES = 4 * 1024 * 1024  # context and extensions, at most 1 MiB each, and the rest
 _LONGEST_ESCAPE = 6  # `\u0001`, the longest way to write one byte of a payload
@@ -87,7 +87,7 @@ class EventReader:
             raise InvalidSetting(f"form {shorten(form)} must be ndjson or cloudevents")
         self._form = form
         self._max_payload = max_payload()
-        self._seen: dict[bytes, int] = {}
+        self._ids = LineIds()
 
     def event(self, number: int, line: bytes | None) -> Event:
         """The event in a line.
@@ -116,15 +116,27 @@ class EventReader:
 
             return from_cloudevent(data, max_payload=self._max_payload)
         if isinstance(data, dict) and data.get("id") is None:
-            data["id"] = self._id_of(line, 0 if data.get("timestamp") else number)
+            data["id"] = self._ids.id_of(line, 0 if data.get("timestamp") else number)
         return Event.from_dict(data, max_payload=self._max_payload)
 
-    def _id_of(self, line: bytes, number: int) -> str:
-        """The id of an event that came without one, as scitex-events wrote them.
 
-        It is the same whenever the line is imported: of its text, and its ordinal among equal lines
-        (those close by, so that memory stays bounded). A line without a timestamp happened nobody
-        knows when; it is known by its number in the file.
+class LineIds:
+    """The ids of events that came without one, as scitex-events wrote them.
+
+    An id is the same whenever the line is imported: of its text, and its ordinal among equal lines
+    (those close by, so that memory stays bounded).
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, int] = {}
+
+    def id_of(self, line: bytes, number: int = 0) -> str:
+        """The id of the next event.
+
+        Args:
+            line: its text.
+            number: its place in the file, where it does not say when it happened: it is known by
+                that alone.
         """
         key = sha256(b"%d %s" % (number, line.strip())).digest()[:16]
         ordinal = self._seen.pop(key, 0) + 1

@@ -44,14 +44,17 @@ class TestBuiltIn:
         """Life cycles of agents, workflows, systems and runs, kinds of envelope, and our own."""
         about = {name: info.get("aggregate_type") for name, info in BUILT_IN.items()}
         agent = ["agent.started", "agent.waiting", "agent.completed", "agent.failed", "handoff"]
-        agent += ["tool.started", "tool.completed", "tool.failed"]
+        agent.append("agent.spawned")
         watched = ["missed", "stuck", "recovered", "full"]
         assert about == {
             **dict.fromkeys(OF_SCITEX),
             **dict.fromkeys(["created", "updated", "deleted"]),
             **dict.fromkeys(agent, "agent"),
+            **dict.fromkeys(["tool.started", "tool.completed", "tool.failed"], "tool"),
+            **dict.fromkeys(["model.started", "model.completed", "model.failed"], "model"),
             **dict.fromkeys(
-                ["workflow.started", "workflow.completed", "workflow.failed"], "workflow"
+                [f"workflow.{what}" for what in ("started", "prompted", "completed", "failed")],
+                "workflow",
             ),
             **dict.fromkeys(["session.started", "session.ended"], "system"),
             **dict.fromkeys(["run.started", "run.signaled", "run.completed"], "run"),

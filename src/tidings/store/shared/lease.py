@@ -7,10 +7,7 @@ does not show signs of life, and clocks need not be right.
 
 from __future__ import annotations
 
-import os
-from json import loads
-
-from tidings.fields import encode_json
+from tidings.processes import has_ended, identity, read_identity
 from tidings.store.shared.files import VANISHED, NotPlain
 
 TYPE_CHECKING = False
@@ -42,7 +39,7 @@ class Lease:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._path = place.path("lease")
-        self._said = _who().encode()
+        self._said = identity().encode()
         self._beaten = 0.0
         self._judge_at = 0.0
         self._seen: tuple[bytes, float, float] | None = None
@@ -85,7 +82,7 @@ class Lease:
     def holder(self) -> dict[str, Any] | None:
         """Who holds it, for people."""
         held = self._look()
-        return None if held is None else _read(held[0])
+        return None if held is None else read_identity(held[0])
 
     def _made(self) -> bool:
         try:
@@ -114,7 +111,7 @@ class Lease:
         The last is for file systems that take the time from their clients (Lustre does), where a
         clock may be wrong.
         """
-        if _died_here(_read(said)):
+        if has_ended(read_identity(said)):
             return True
         now = self._place.files.monotonic()
         if self._seen is None or self._seen[:2] != (said, changed):
@@ -139,58 +136,3 @@ class Lease:
         finally:
             self._place.forget(aside)
         return was_theirs
-
-
-def _who() -> str:
-    """What a holder says of itself: enough to tell on its own host whether it still runs."""
-    return encode_json(
-        {
-            "token": os.urandom(16).hex(),
-            "host": os.uname().nodename if hasattr(os, "uname") else "",
-            "pid": os.getpid(),
-            "start": _start_of(os.getpid()),
-            "kernel": _kernel(),
-        }
-    )
-
-
-def _read(said: bytes) -> dict[str, Any] | None:
-    try:
-        holder = loads(said)
-    except ValueError:
-        return None
-    return holder if isinstance(holder, dict) else None
-
-
-def _died_here(holder: dict[str, Any] | None) -> bool:
-    """Whether a holder was a process of this host that runs no more."""
-    if holder is None or not isinstance(holder.get("pid"), int):
-        return False
-    kernel = _kernel()
-    return (
-        kernel is not None
-        and holder.get("kernel") == kernel
-        and _start_of(holder["pid"]) != holder.get("start")
-    )
-
-
-def _kernel() -> str | None:
-    """This boot of this host, and which processes are seen from here; none where nothing tells."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return None
-
-
-def _start_of(pid: int) -> str | None:
-    """When a process started (ticks since boot); none where it runs no more.
-
-    A later process under its number started later.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            facts = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if facts[0] in (b"Z", b"X") else facts[19].decode("ascii")

@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings import state_files
+from tidings.errors import InvalidEvent
 from tidings.event import Event
-from tidings.state_files import StateFiles, StateFileWarning
+from tidings.state_files import SIX_FIELDS, StateFiles, StateFileWarning, six_fields
+from tidings.state_files import history as history_module
 from tidings.store.memory import MemoryStore
 
 TYPES = st.text(
@@ -30,9 +31,14 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "state"
 
 
-def history(directory: Path) -> list[dict[str, object]]:
+def lines(directory: Path) -> list[dict[str, object]]:
     """The events of the history, each line a whole one."""
     return [json.loads(line) for line in (directory / "history.jsonl").read_text().splitlines()]
+
+
+def shown(directory: Path) -> list[str]:
+    """What lies there, but for what was replaced and waits to be written over."""
+    return sorted(name for name in os.listdir(directory) if not name.endswith(".spare"))
 
 
 class TestWrite:
@@ -46,7 +52,7 @@ class TestWrite:
             files.write(event)
         assert json.loads((directory / "job_latest.json").read_text()) == second.to_dict()
         assert json.loads((directory / "other_latest.json").read_text()) == other.to_dict()
-        assert history(directory) == [event.to_dict() for event in (first, second, other)]
+        assert lines(directory) == [event.to_dict() for event in (first, second, other)]
 
     def test_only_its_owner_can_look_in(self, directory: Path) -> None:
         """Payloads may be confidential."""
@@ -57,7 +63,7 @@ class TestWrite:
     def test_nothing_else_is_left(self, directory: Path) -> None:
         """No temporary file stays behind."""
         StateFiles(str(directory)).write(Event("job"))
-        assert sorted(os.listdir(directory)) == ["history.jsonl", "job_latest.json"]
+        assert shown(directory) == ["history.jsonl", "job_latest.json"]
 
     def test_what_the_store_took_later_stays(self, directory: Path) -> None:
         """A process that comes late with an older event does not turn the clock back."""
@@ -66,7 +72,7 @@ class TestWrite:
         files.write(newer)
         files.write(older)
         assert json.loads((directory / "job_latest.json").read_text())["position"] == 2
-        assert [event["position"] for event in history(directory)] == [2, 1]
+        assert [event["position"] for event in lines(directory)] == [2, 1]
 
     def test_a_clock_that_was_ahead_does_not_hold_on(self, directory: Path) -> None:
         """An event taken "in 2100" gives way to the next one."""
@@ -87,6 +93,91 @@ class TestWrite:
         assert json.loads((directory / "job_latest.json").read_text()) == event.to_dict()
 
 
+class TestForms:
+    """The form of scitex-events holds six fields, written as it writes them."""
+
+    def test_six_fields(self, directory: Path) -> None:
+        """Byte by byte what scitex-events 0.1.7 writes, but that times are in UTC."""
+        event = Event(
+            "job", "p", "failure", {"a": [1, "ü"]}, "hpc", "2026-01-01T00:00:00.000001Z", id="x"
+        )
+        StateFiles(str(directory), SIX_FIELDS).write(event)
+        assert (directory / "job_latest.json").read_text() == (
+            '{\n  "type": "job",\n  "project": "p",\n  "status": "failure",\n  "payload": {\n'
+            '    "a": [\n      1,\n      "\\u00fc"\n    ]\n  },\n  "source": "hpc",\n'
+            '  "timestamp": "2026-01-01T00:00:00.000001Z"\n}\n'
+        )
+        assert (directory / "history.jsonl").read_text() == (
+            '{"type": "job", "project": "p", "status": "failure", '
+            '"payload": {"a": [1, "\\u00fc"]}, "source": "hpc", '
+            '"timestamp": "2026-01-01T00:00:00.000001Z"}\n'
+        )
+
+    @settings(max_examples=30)
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        )
+    )
+    def test_a_page_is_what_json_dumps_writes(self, value: object) -> None:
+        """With an indent of two, whatever the payload."""
+        try:
+            event = Event("job", "p", payload={"value": value, "\u2028": [value]})
+        except InvalidEvent:
+            return  # a lone surrogate
+        assert SIX_FIELDS.page(event) == json.dumps(six_fields(event), indent=2)
+        bare = Event("job", payload=event.payload["value"])
+        assert SIX_FIELDS.page(bare) == json.dumps(six_fields(bare), indent=2)
+
+    def test_what_happened_later_stays(self, directory: Path) -> None:
+        """Without the store's time the event's own decides, if it was written by us."""
+        files = StateFiles(str(directory), SIX_FIELDS)
+        older, newer = (Event("job", timestamp=f"2026-01-01T00:00:0{n}.000000Z") for n in (1, 2))
+        files.write(newer)
+        files.write(older)
+        assert files.latest("job") == StateFiles(str(directory)).history(2)[1]
+        local = dict(json.loads((directory / "job_latest.json").read_text()))
+        local["timestamp"] = "2027-01-01T00:00:00.000000"
+        (directory / "job_latest.json").write_text(json.dumps(local))
+        files.write(older)
+        found = files.latest()
+        assert found is not None
+        assert found["timestamp"] == older.timestamp
+
+
+class TestReading:
+    """What was written is found again, also where half of it is damaged."""
+
+    def test_the_newest_of_all(self, directory: Path) -> None:
+        """The file that was changed last, among those that can be read."""
+        files = StateFiles(str(directory))
+        assert files.latest() is None
+        assert files.history(5) == []
+        one, other = Event("one"), Event("../other")
+        files.write(one)
+        files.write(other)
+        os.utime(files.path_of("one"), ns=(0, 5 * 10**9))
+        os.utime(files.path_of("../other"), ns=(0, 7 * 10**9))
+        assert files.latest() == files.latest("../other") == other.to_dict()
+        Path(files.path_of("../other")).write_text("{")
+        os.utime(files.path_of("../other"), ns=(0, 9 * 10**9))
+        assert files.latest() == one.to_dict()
+
+    def test_the_last_lines(self, directory: Path) -> None:
+        """Newest first, across blocks of the file, without what is no event."""
+        files = StateFiles(str(directory))
+        events = [Event("job", payload="x" * 30_000 * n) for n in range(5)]
+        for event in events:
+            files.write(event)
+            with (directory / "history.jsonl").open("a") as file:
+                file.write("nonsense\n[]\n\n")
+        expected = [event.to_dict() for event in reversed(events)]
+        assert files.history(99) == expected
+        assert files.history(3) == expected[:3]
+        assert files.history(0) == []
+
+
 class TestNames:
     """A type names a file of its own in the directory, whatever it is called."""
 
@@ -98,7 +189,7 @@ class TestNames:
         files = StateFiles(str(directory))
         files.write(Event(hostile))
         assert Path(files.path_of(hostile)).parent == directory
-        assert len(os.listdir(directory)) == 2
+        assert len(shown(directory)) == 2
         assert os.listdir(directory.parent) == ["state"]
 
     @given(TYPES)
@@ -147,7 +238,8 @@ class TestTogether:
             if (directory / "job_latest.json").exists():
                 assert json.loads((directory / "job_latest.json").read_text())["type"] == "job"
         assert [writer.returncode for writer in writers] == [0] * 6
-        assert len({event["id"] for event in history(directory)}) == 180
+        assert StateFiles(str(directory)).collect() == 0
+        assert len({event["id"] for event in lines(directory)}) == 180
 
     def test_a_torn_line_spoils_no_other(self, directory: Path) -> None:
         """After a writer that was killed within its line, the next line stands for itself."""
@@ -187,30 +279,46 @@ class TestFailure:
         command = [sys.executable, "-c", code, str(directory)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert "StateFileWarning" in done.stderr
-        assert [event["payload"] for event in history(directory)] == [1]
+        assert [event["payload"] for event in lines(directory)] == [1]
         assert json.loads((directory / "job_latest.json").read_text())["payload"] == 1
-        assert len(os.listdir(directory)) == 2
+        assert len(shown(directory)) == 2
 
     def test_a_lock_that_is_never_released(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A process that was stopped with the lock in hand stops nobody else."""
-        monkeypatch.setattr(state_files, "_LOCK_SECONDS", 0.01)
+        """A process that was stopped in its turn holds up another once, and no line is lost."""
         files = StateFiles(str(directory))
-        files.write(Event("job"))
+        first, second, third, fourth = (Event("job", payload=n) for n in range(4))
+        files.write(first)
+        waited: list[float] = []
+        lock = history_module._lock
+
+        def noting(file: int, seconds: float) -> bool | None:
+            waited.append(seconds)
+            return lock(file, 0)
+
+        monkeypatch.setattr(history_module, "_lock", noting)
         with (directory / "history.jsonl").open() as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            with pytest.warns(StateFileWarning, match="another process keeps it locked"):
-                files.write(Event("job"))
+            assert files.write(second)
+            assert files.write(third)
+        assert [0 < seconds < 1 for seconds in waited] == [True, False]
+        assert lines(directory) == [first.to_dict()]
+        assert files.history(2) == [third.to_dict(), second.to_dict()]
+        assert files.latest("job") == third.to_dict()
+        assert files.write(fourth)
+        assert lines(directory) == [event.to_dict() for event in (first, second, third, fourth)]
+        assert shown(directory) == ["history.jsonl", "job_latest.json"]
 
     def test_a_file_system_without_locks(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where locks are not known the files are written without."""
+        """Where the system knows no locks, a lock file does it."""
 
         def unknown(*_: object) -> None:
             raise OSError(errno.ENOLCK, "no locks available")
 
         monkeypatch.setattr(fcntl, "flock", unknown)
-        StateFiles(str(directory)).write(Event("job"))
-        assert len(history(directory)) == 1
+        assert StateFiles(str(directory)).write(Event("job"))
+        assert len(lines(directory)) == 1
+        assert shown(directory) == ["history.jsonl", "job_latest.json"]

@@ -181,6 +181,12 @@ class Guard:
         server = scope.get("server")
         return not self._insecure and server is not None and not _is_near(server[0])
 
+    def may_stay(self, caller: Caller) -> bool:
+        """Whether a caller could come in now: a stream must not outlive its key."""
+        if caller.key_id:
+            return self._keys.known(caller.key_id) is not None
+        return not self._keys.any()
+
     def _remembered(self, scope: dict[str, Any], given: dict[bytes, bytes]) -> Caller | None:
         """Who asks, as far as memory says; none where the ledger must be asked."""
         path = self._path(scope)

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from tidings.event import Event
-    from tidings.server.access import Caller
     from tidings.server.calls import Call
     from tidings.server.live.timing import Timing
     from tidings.server.live.wanted import Wanted
@@ -277,7 +276,7 @@ class Live:
         for stream in self._streams:
             if stream.look_after(now):
                 self._service.metrics.slow_client()
-            if not self._may_stay(stream.caller):
+            if not self._service.guard.may_stay(stream.caller):
                 stream.dismiss()
         if self._asking is None and any(stream.caller.session for stream in self._streams):
             self._asking = asyncio.create_task(self._ask_for_sessions())
@@ -285,11 +284,6 @@ class Live:
             self._rest()
             return
         self._timer = asyncio.get_running_loop().call_later(self.timing.tick, self._tick)
-
-    def _may_stay(self, caller: Caller) -> bool:
-        """Whether a caller could come in now: a stream must not outlive its key."""
-        keys = self._service.keys
-        return keys.known(caller.key_id) is not None if caller.key_id else not keys.any()
 
     async def _ask_for_sessions(self) -> None:
         """End the streams whose session has ended, here or at another worker."""

@@ -7,8 +7,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-
 
 from __future__ import annotations
 
+from tidings.event_item import item_json
 from tidings.fields import encode_json, forbidden
-from tidings.server.wire import item_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

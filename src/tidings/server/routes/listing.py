@@ -9,13 +9,14 @@ where little matches, or events are large, `complete: false` says that `next` go
 from __future__ import annotations
 
 from time import monotonic
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from tidings.errors import InvalidQuery, shorten
+from tidings.event_item import item_json
 from tidings.fields import encode_json
-from tidings.record import CONTEXT, EXTENSIONS, PAYLOAD, POSITION
+from tidings.searching import SEARCH_SECONDS, Found, position_of, search
 from tidings.server.access import Caller, needs
 from tidings.server.asking import query_of, read_whole
 from tidings.server.models import EventItem, EventsResponse
@@ -31,14 +32,12 @@ from tidings.server.paging import (
 from tidings.server.parameters import FILTER_PARAMETERS, WINDOW_PARAMETERS, parameter
 from tidings.server.problems import Problem
 from tidings.server.service import service_of
-from tidings.server.wire import item_json
 from tidings.store.query import Query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings.event import Event
     from tidings.store.base import Count, Store
 
 __all__ = ["router"]
@@ -52,12 +51,6 @@ _DEFAULT_LIMIT = 100
 
 _LARGEST_OFFSET = 10_000
 """What an offset leaves out is read all the same; `next` has no such cost."""
-
-_SECONDS = 1.0
-"""How long one answer searches, about."""
-
-_CHARACTERS = 16 * 1024 * 1024
-"""How much one answer holds, about: a thousand events may take a gigabyte."""
 
 _BESIDE = ("offset", "include")
 
@@ -146,16 +139,6 @@ def get_event(request: Request, event_id: str, caller: _Reader) -> Response:
 # How a list is found --------------------------------------------------------------------------
 
 
-class _Found(NamedTuple):
-    """What a search gave.
-
-    `stopped` is the position up to which it looked where it ended early, none where it saw all.
-    """
-
-    events: list[Event]
-    stopped: int | None
-
-
 def _query(params: Sequence[tuple[str, str]], beside: Sequence[str] = _BESIDE) -> Query:
     query = query_of(params, beside=beside, backwards=True)
     if query.contains is not None and not query.backwards:
@@ -170,12 +153,12 @@ def _answer(request: Request, caller: Caller, queries: list[Query]) -> Response:
     limit, offset = limit_of(window, _DEFAULT_LIMIT), _offset(asked(request))
     service = service_of(request)
     # One more than is shown says whether there is a next page.
-    until = monotonic() + _SECONDS
-    searched = [_search(service.store, query, offset + limit + 1, until) for query in queries]
+    until = monotonic() + SEARCH_SECONDS
+    searched = [search(service.store, query, offset + limit + 1, until) for query in queries]
     found = _merged(searched, backwards=window.backwards)
     shown = found.events[offset : offset + limit]
     full = len(found.events) > offset + limit
-    last = _position(shown[-1]) if full else found.stopped
+    last = position_of(shown[-1]) if full else found.stopped
     left = max(0, offset - len(found.events))
     link = next_link(request, last, backwards=window.backwards, offset=left)
     whole = link is None and window.after == 0 and window.before is None
@@ -208,57 +191,20 @@ def _offset(params: Sequence[tuple[str, str]]) -> int:
     return offset
 
 
-def _search(store: Store, query: Query, wanted: int, until: float) -> _Found:
-    """The first events that match, as many as are wanted, come in time and are not too large."""
-    reading = store.read(query.replace(limit=wanted))
-    events: list[Event] = []
-    characters = 0
-    while (page := reading.next_page()) is not None:
-        position = reading.position
-        for event in page.events:
-            events.append(event)
-            characters += _size(event)
-            if characters > _CHARACTERS:
-                position = _position(event)
-                break
-        bound = characters > _CHARACTERS or monotonic() > until
-        if bound and len(events) < wanted and not _at_end(store, query, position):
-            reading.close()
-            return _Found(events, position)
-    return _Found(events, None if reading.complete else reading.position)
-
-
-def _size(event: Event) -> int:
-    """How long an event's JSON is, about (characters)."""
-    return sum(len(event.record[index] or "") for index in (PAYLOAD, CONTEXT, EXTENSIONS))
-
-
-def _at_end(store: Store, query: Query, position: int) -> bool:
-    """Whether nothing is left to look at past a position."""
-    if query.backwards:
-        return position <= query.after
-    last = store.head()
-    return position >= (last if query.before is None else min(last, query.before - 1))
-
-
-def _merged(found: Sequence[_Found], *, backwards: bool) -> _Found:
+def _merged(found: Sequence[Found], *, backwards: bool) -> Found:
     """What several searches gave, in order, as far as all of them looked."""
     if len(found) == 1:
         return found[0]
     events = [event for each in found for event in each.events]
-    events.sort(key=_position, reverse=backwards)
+    events.sort(key=position_of, reverse=backwards)
     stops = [each.stopped for each in found if each.stopped is not None]
     if not stops:
-        return _Found(events, None)
+        return Found(events, None)
     if backwards:
         stopped = max(stops)
-        return _Found([event for event in events if _position(event) >= stopped], stopped)
+        return Found([event for event in events if position_of(event) >= stopped], stopped)
     stopped = min(stops)
-    return _Found([event for event in events if _position(event) <= stopped], stopped)
-
-
-def _position(event: Event) -> int:
-    return event.record[POSITION]  # type: ignore[no-any-return]  # records hold many types
+    return Found([event for event in events if position_of(event) <= stopped], stopped)
 
 
 def _count(store: Store, queries: Sequence[Query]) -> Count | tuple[int, bool]:

@@ -12,20 +12,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from tidings.event_item import read_aggregate_type
 from tidings.server.access import Caller, needs
 from tidings.server.asking import query_of
 from tidings.server.openapi import PROBLEM
 from tidings.server.paging import asked, ensure_known, limit_of, link_header, next_link
 from tidings.server.parameters import FILTER_PARAMETERS, WINDOW_PARAMETERS
 from tidings.server.service import service_of
-from tidings.server.wire import read_aggregate_type
-from tidings.store.base import CORRELATION
-from tidings.store.query import Filter, Query
 from tidings.timestamps import format_instant
+from tidings.workflows import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidings.store.base import Store, Summary
+    from tidings.store.query import Query
 
 __all__ = ["SummaryItem", "page_of_summaries", "router", "said"]
 
@@ -160,20 +160,7 @@ def _page(
 
 def whole_for(store: Store, caller: Caller, kind: str, summaries: list[Summary]) -> list[Summary]:
     """Those that tell of nothing but the caller's projects: a summary is of all its events."""
-    if caller.projects is None:
-        return summaries
-    others = Filter(project=sorted(caller.projects))
-    return [
-        summary
-        for summary in summaries
-        if next(store.read(_about(kind, summary.id).replace(exclude=others, limit=1)), None) is None
-    ]
-
-
-def _about(kind: str, name: str) -> Query:
-    if kind == CORRELATION:
-        return Query(correlation_id=name)
-    return Query(aggregate_type=kind, aggregate_id=name)
+    return whole(store, caller.projects, kind, summaries)
 
 
 def page_of_summaries(

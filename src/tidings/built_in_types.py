@@ -34,14 +34,25 @@ _AGENT = {
     "agent.waiting": ("An agent waits for an answer or a permission", "agent_name message"),
     "agent.completed": ("An agent reached its end", "agent_name message"),
     "agent.failed": ("An agent gave up", "agent_name message error"),
-    "tool.started": ("An agent called a tool", "tool_name input"),
-    "tool.completed": ("A tool gave its result", "tool_name output duration"),
-    "tool.failed": ("A tool ended with an error", "tool_name error duration"),
+    "agent.spawned": ("An agent says which agent it started", "agent_name"),
     "handoff": ("An agent passed the work on to another", "from_agent to_agent reason"),
+}
+
+_TOOL = {
+    "tool.started": ("An agent called a tool", "tool_name input"),
+    "tool.completed": ("A tool gave its result", "tool_name"),
+    "tool.failed": ("A tool ended with an error", "tool_name error"),
+}
+
+_MODEL = {
+    "model.started": ("A language model was asked", "model"),
+    "model.completed": ("A language model answered", "model duration"),
+    "model.failed": ("A language model did not answer", "model error duration"),
 }
 
 _WORKFLOW = {
     "workflow.started": ("A workflow began", "user_prompt"),
+    "workflow.prompted": ("A person asked for something in a workflow", "prompt"),
     "workflow.completed": ("A workflow reached its end", "message"),
     "workflow.failed": ("A workflow gave up", "error"),
 }
@@ -130,6 +141,8 @@ BUILT_IN: dict[str, dict[str, Any]] = {
     **_describe(_WORK),
     **_describe(_ENVELOPE),
     **_describe(_AGENT, "agent"),
+    **_describe(_TOOL, "tool"),
+    **_describe(_MODEL, "model"),
     **_describe(_WORKFLOW, "workflow"),
     **_describe(_SYSTEM, "system"),
     **_describe(_RUN, "run"),

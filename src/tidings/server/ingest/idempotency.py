@@ -12,7 +12,7 @@ import re
 from hashlib import sha256
 
 from tidings.errors import IdConflict
-from tidings.ids import id_of_key
+from tidings.ids import derived
 from tidings.server.problems import Problem, unprocessable
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ class Idempotency:
     """
 
     def __init__(self, caller: str, key: str, body: bytes | None) -> None:
-        self._seed = f"{caller}\0{key}\0"
+        self._seed = (caller, key)
         self.digest = None if body is None else sha256(body).hexdigest()
 
     @classmethod
@@ -63,11 +63,11 @@ class Idempotency:
 
     def event_id(self, index: int) -> str:
         """The id of the event at this place in the request: a UUIDv8."""
-        return self._uuid(f"event\0{index}")
+        return derived(*self._seed, "event", str(index))
 
     def aggregate_id(self) -> str:
         """The id of the aggregate that the request makes, where it names none."""
-        return self._uuid("aggregate")
+        return derived(*self._seed, "aggregate")
 
     def refusal(self, error: Exception, index: int) -> Exception:
         """What to say of an error about the event at this place in the request."""
@@ -80,10 +80,3 @@ class Idempotency:
                 position=error.position,
             )
         return error
-
-    def _uuid(self, what: str) -> str:
-        # Source: RFC 9562, section 5.8: version 8, variant 0b10, the rest ours.
-        digest = bytearray(sha256(f"{self._seed}{what}".encode()).digest()[:16])
-        digest[6] = digest[6] & 0x0F | 0x80
-        digest[8] = digest[8] & 0x3F | 0x80
-        return id_of_key(bytes(digest))

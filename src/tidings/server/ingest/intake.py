@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tidings.server.metrics import Metrics
     from tidings.server.service import Service
 
-__all__ = ["Intake", "count_refusal", "keep_whole"]
+__all__ = ["Intake", "count_refusal", "keep_all", "keep_whole"]
 
 GROUP_EVENTS = 1000
 GROUP_BYTES = 1024 * 1024
@@ -140,14 +140,14 @@ class Intake:
     async def _keep(
         self, events: Sequence[Event], indexes: Sequence[int]
     ) -> Sequence[Event | Exception]:
-        (result,) = await _keep_all(self._service, [Batch(events)])
+        (result,) = await keep_all(self._service, [Batch(events)])
         if not isinstance(result, Exception):
             return result
         if not isinstance(result, _ABOUT_ONE_EVENT):
             raise result
         if self._idempotency is not None and self._idempotency.digest is not None:
             await self._refuse_reuse(self._idempotency, events, indexes)
-        results = await _keep_all(self._service, [Batch([event]) for event in events])
+        results = await keep_all(self._service, [Batch([event]) for event in events])
         return [self._outcome(each, index) for each, index in zip(results, indexes, strict=True)]
 
     def _outcome(self, result: list[Event] | Exception, index: int) -> Event | Exception:
@@ -170,7 +170,7 @@ class Intake:
         for event, index in zip(events, indexes, strict=True):
             if event.id != idempotency.event_id(index):
                 continue
-            (result,) = await _keep_all(self._service, [Batch([event])])
+            (result,) = await keep_all(self._service, [Batch([event])])
             if not isinstance(result, Exception):
                 return
             refusal = idempotency.refusal(result, index)
@@ -190,7 +190,7 @@ async def keep_whole(
         TidingsError: as for `Bus.emit`; where it is about one of many events, a `Problem` that
             says which.
     """
-    (result,) = await _keep_all(call.service, [Batch(events, expected_version)])
+    (result,) = await keep_all(call.service, [Batch(events, expected_version)])
     if not isinstance(result, Exception):
         return result
     if not isinstance(result, IdConflict):
@@ -218,9 +218,8 @@ def without_others(error: Exception, caller: Caller) -> Exception:
     return Problem(409, "id-conflict", detail, event_id=error.event_id)  # type: ignore[attr-defined]
 
 
-async def _keep_all(
-    service: Service, batches: Sequence[Batch]
-) -> Sequence[list[Event] | Exception]:
+async def keep_all(service: Service, batches: Sequence[Batch]) -> Sequence[list[Event] | Exception]:
+    """Keep many independent batches at once, and measure it; as `Bus.keep_all`."""
     started = perf_counter()
     results = await service.bus.keep_all(batches)
     kept = sum(len(result) for result in results if isinstance(result, list))

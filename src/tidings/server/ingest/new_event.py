@@ -10,11 +10,11 @@ from __future__ import annotations
 from tidings.cloudevents import from_binary, from_cloudevent
 from tidings.errors import InvalidEvent, shorten
 from tidings.event import Event
+from tidings.event_item import WIRE_AGGREGATES
 from tidings.outcome import infer_status
 from tidings.record import INSTANT, WRITTEN
 from tidings.server.ingest.moments import moment_of
 from tidings.server.ingest.strict_json import read_json
-from tidings.server.wire import WIRE_AGGREGATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["EVENTS", "SCHEMAS", "emit"]
+__all__ = ["EVENTS", "SCHEMAS", "TRACES", "emit"]
 
 _TAG = "events"
 _LARGEST = 2**63 - 1
@@ -232,3 +232,56 @@ EVENTS: dict[str, Any] = {
     },
 }
 """The operation that takes one event, or many."""
+
+
+_STATUS: dict[str, Any] = {
+    "description": "What was wrong, as OTLP tells it; it is sent again after 429 and 503 only",
+    "content": _json({"type": "object", "properties": {"message": {"type": "string"}}}),
+}
+
+_PROBLEM = {"application/problem+json": {"schema": _model("ProblemDetails")}}
+_EITHER = {**_STATUS, "content": {**_STATUS["content"], **_PROBLEM}}
+"""What is refused before the route is asked is told in the others' form."""
+
+
+def _list_of(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": ["array", "null"], "items": items}
+
+
+def _message(**fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields}
+
+
+TRACES: dict[str, Any] = {
+    "tags": ["integrations"],
+    "summary": "Keep the spans of OTLP traces as events",
+    "description": "OTLP/HTTP with JSON, as it is or gzipped. Spans become started, and completed "
+    "or failed, events. Of spans that are sent again nothing is repeated",
+    "operationId": "keep_traces",
+    "requestBody": {
+        "required": True,
+        "content": _json(
+            _message(
+                resourceSpans=_list_of(
+                    _message(scopeSpans=_list_of(_message(spans=_list_of(_OBJECT))))
+                )
+            )
+        ),
+    },
+    "responses": {
+        "200": {
+            "description": "The spans are kept; `partialSuccess` says how many were refused, and "
+            "why",
+            "content": _json(
+                _message(
+                    partialSuccess=_message(
+                        rejectedSpans={"type": "string"}, errorMessage={"type": "string"}
+                    )
+                )
+            ),
+        },
+        **dict.fromkeys(("400", "408", "413", "415"), _STATUS),
+        **dict.fromkeys(("403", "503"), _EITHER),
+    },
+}
+"""The operation that takes OTLP traces."""

@@ -23,7 +23,7 @@ pytest_plugins = ["pytester"]
 SKIPS_FAIL = os.environ.get("CI") == "true"
 
 # Variables by which Tidings recognises where it runs; a test says itself where it wants to be.
-FOREIGN = ("TIDINGS_", "SLURM_", "PBS_", "LSB_", "LS_", "GITHUB_", "GITLAB_", "CI_")
+FOREIGN = ("TIDINGS_", "SCITEX_", "SLURM_", "PBS_", "LSB_", "LS_", "GITHUB_", "GITLAB_", "CI_")
 FOREIGN_NAMES = ("CI", "TRACEPARENT", "TRACESTATE")
 
 # Machines differ in speed: an example may take long, it may not be wrong.

@@ -32,6 +32,7 @@ PARTS = {
     "sse_idle": "a thousand idle streams: memory, and stopping with them",
     "run_command": "what `tidings run` adds to the way of a command's output",
     "webhooks_dead": "10,000 webhook endpoints of which half are dead (takes a quarter of an hour)",
+    "dashboard": "the dashboard in Chromium: its frames, and how soon it can be used",
     "shared_directory": "16 processes that emit to a shared directory, and putting much in order",
 }
 

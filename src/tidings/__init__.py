@@ -6,6 +6,7 @@
     {'job_id': 4711}
 
 Names are loaded when they are first used (PEP 562), so that `import tidings` costs next to nothing.
+PYTEST_DONT_REWRITE: nothing is asserted here, and pytest warns where this was imported before it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tidings.envelope import create_event as create_event
     from tidings.event import Event as Event
     from tidings.handlers import Handler as Handler
+    from tidings.integrations.log_handler import LogHandler as LogHandler
     from tidings.outbox import Outbox as Outbox
     from tidings.schedule import Schedule as Schedule
     from tidings.store import open_store as open_store
@@ -45,6 +47,7 @@ _HOMES = {
     "EventKind": "tidings.envelope",
     "Filter": "tidings.store.query",
     "Handler": "tidings.handlers",
+    "LogHandler": "tidings.integrations.log_handler",
     "Outbox": "tidings.outbox",
     "Query": "tidings.store.query",
     "Schedule": "tidings.schedule",
@@ -73,6 +76,7 @@ __all__ = [
     "EventKind",
     "Filter",
     "Handler",
+    "LogHandler",
     "Outbox",
     "Query",
     "Schedule",

@@ -152,10 +152,12 @@ class MissingExtra(TidingsError, ImportError):  # noqa: N818
     Args:
         what: what was asked for, such as "zstd compression".
         extra: the extra that brings it, such as `zstd`.
+        distribution: whose extra it is.
     """
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional dependency: pip install 'tidings[{extra}]'")
+    def __init__(self, what: str, extra: str, distribution: str = "tidings") -> None:
+        line = f"pip install '{distribution}[{extra}]'"
+        super().__init__(f"{what} needs an optional dependency: {line}")
         self.extra = extra
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidings.event import Event
 
 COMMAND = [sys.executable, "-m", "tidings"]
-PATIENCE = 20
+PATIENCE = 60
 """How long anything may take before a test fails instead of hanging (seconds)."""
 
 # Makes the terminal among the standard streams the controlling one, then becomes the command.

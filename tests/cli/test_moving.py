@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.transfer.eventuali_files import agent, new_file
 from tidings.bus import Bus
 from tidings.event import Event
 
@@ -78,6 +79,31 @@ def test_files_that_cannot_be_used_are_told(filled: Shell, tmp_path: Path) -> No
         done = filled(*arguments)
         assert done.returncode == 74
         assert arguments[1].encode() in done.stderr
+
+
+def test_an_eventuali_store_is_imported(shell: Shell, tmp_path: Path) -> None:
+    """Its rows are counted; one that is no event is named, and the exit code is then 1."""
+    path = new_file(tmp_path / "events.db", agent("agent.started"), {"timestamp": "yesterday"}, {})
+    done = shell("import", "eventuali", str(path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"tidings: import: row 2: timestamp")
+    assert json.loads(done.stdout) == {"read": 3, "kept": 2, "known": 0, "rejected": 1}
+    assert [event.type for event in shell.events()] == ["agent.started", "OrderPlaced"]
+    assert shell("import", "eventuali", str(tmp_path / "missing")).returncode == 74
+
+
+def test_what_is_imported_must_be_said_clearly(shell: Shell, tmp_path: Path) -> None:
+    """Wrong usage is told, and nothing was done."""
+    for arguments, reason in (
+        (("eventuali",), b"FILE is missing"),
+        (("eventualli", str(tmp_path)), b"did you mean eventuali?"),
+        (("eventuali", str(tmp_path), "--strict"), b"--strict is not for eventuali"),
+        (("scitex-events", str(tmp_path), "--form", "ndjson"), b"--form is not for scitex-events"),
+    ):
+        done = shell("import", *arguments)
+        assert done.returncode == 2
+        assert reason in done.stderr
+    assert not (shell.home / "events.db").exists()
 
 
 def test_an_export_whose_reader_left_is_no_failure(filled: Shell) -> None:

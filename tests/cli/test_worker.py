@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
+from threading import Event as Flag
+from threading import Thread, get_ident
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tidings.bus import Bus
 from tidings.cli import main
+from tidings.cli.worker import _signals
 from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
@@ -163,6 +167,27 @@ def test_a_store_that_is_away_holds_up_neither_start_nor_end(place: Place) -> No
     said = place.said.read_text()
     assert "on postgresql://ann" in said
     assert "s3cret" not in said
+
+
+def test_a_signal_is_heard_whichever_thread_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the wait also where the system interrupts another thread than the one that waits."""
+    reads = Flag()
+    read = os.read
+
+    def begin_to_read(file: int, count: int) -> bytes:
+        reads.set()
+        return read(file, count)
+
+    def be_interrupted() -> None:
+        assert reads.wait(PATIENCE)
+        signal.pthread_kill(get_ident(), signal.SIGTERM)
+
+    monkeypatch.setattr("tidings.cli.worker.os.read", begin_to_read)
+    other = Thread(target=be_interrupted)
+    with _signals() as wait_for_signal:
+        other.start()
+        assert wait_for_signal() == signal.SIGTERM
+        other.join()
 
 
 def test_without_a_module_it_delivers(place: Place) -> None:

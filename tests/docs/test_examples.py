@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from contextlib import contextmanager
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
@@ -18,6 +17,8 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 from tests.docs.pages import DOCS, PAGES, ROOT, page_id
 from tests.docs.shell_blocks import left_running, run_console_block, run_shell_block
+from tests.server.ready import start_ready
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +59,10 @@ def served(page: Path, directory: Path) -> Iterator[Path]:
     if SERVER not in text:
         yield page
         return
-    command = [sys.executable, "-m", "tidings", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:[0-9]+", server.stdout.readline())
+    with (directory / "stderr").open("wb") as said:
+        server = start_ready(["serve", "--port", "0"], dict(os.environ), said.fileno())
+    with server.stdout as printed:
+        found = re.search(r"http://127\.0\.0\.1:[0-9]+", printed.readline())
         assert found is not None
         tried = directory / page.name
         tried.write_text(text.replace(SERVER, found[0]))
@@ -69,3 +70,4 @@ def served(page: Path, directory: Path) -> Iterator[Path]:
             yield tried
         finally:
             server.kill()
+            server.wait(PATIENCE)

@@ -45,7 +45,11 @@ MODULES = {
     "keys": "keys",
     "check": "upkeep",
     "serve": "serve",
+    "mcp": "mcp",
+    "hooks": "hooks",
+    "ingest": "ingest",
     "worker": "worker",
+    "demo": "demo",
     "doctor": "doctor",
     "completions": "completions",
     "help": "help",
@@ -74,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["emit", "job_done", "--url", "memory:", "--quiet"])
     0
     """
-    if argv is None and sys.argv[1:2] == ["emit"]:
+    if argv is None and sys.argv[1:2] in (["emit"], ["ingest"]):
         # It is over before there is garbage to collect; to look for some costs it a millisecond.
         gc.disable()
     code = _carried_out(list(sys.argv[1:] if argv is None else argv))

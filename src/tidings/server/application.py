@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from tidings.errors import TidingsError
+from tidings.server.adopting import adopt
 from tidings.server.calls import Call, Disconnected
 from tidings.server.config import get_config
 from tidings.server.draining import ending_signals_call
@@ -30,7 +31,7 @@ from tidings.server.service import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, MutableMapping
+    from collections.abc import AsyncIterator, Callable, MutableMapping
     from typing import Any
 
     from fastapi.routing import APIRoute
@@ -60,10 +61,12 @@ class Application(FastAPI):
     """An ASGI app that serves one store.
 
     Args:
-        config: how; none for what `get_config` gives when the app starts.
+        config: how, or what says so when the app starts; left out, that is `get_config`.
     """
 
-    def __init__(self, config: APIServerConfig | None = None) -> None:
+    def __init__(
+        self, config: APIServerConfig | Callable[[], APIServerConfig] = get_config
+    ) -> None:
         super().__init__(
             lifespan=_lifespan,
             docs_url=None,
@@ -77,7 +80,7 @@ class Application(FastAPI):
                 Exception: _answer_failure,
             },
         )
-        self._given = config
+        self._config = config
         self._service: Service | None = None
         for router in ROUTERS:
             self.include_router(router)
@@ -86,7 +89,7 @@ class Application(FastAPI):
     def service(self) -> Service:
         """What the running server holds; made by the first request where nothing started it."""
         if self._service is None:
-            config = self._given or get_config()
+            config = self._config() if callable(self._config) else self._config
             self.title, self.description = config.title, config.description
             self.version, self.root_path = config.version, config.root_path
             self.openapi_schema = None
@@ -212,19 +215,22 @@ async def _fail(call: Call, error: Exception) -> None:
         await call.answer(problem.status, problem.body(call.request_id), PROBLEM_TYPE, headers)
 
 
-def create_app(config: APIServerConfig | None = None) -> Application:
+def create_app(
+    config: APIServerConfig | Callable[[], APIServerConfig] | None = None,
+) -> Application:
     """An app for any ASGI server.
 
     Args:
-        config: how it serves; none for what `get_config` gives when the app starts.
+        config: how it serves, or what says so when the app starts; none for `get_config`.
     """
-    return Application(config)
+    return Application(config or get_config)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     assert isinstance(app, Application)  # noqa: S101 - only an Application has this lifespan
     service = app.service
+    await asyncio.to_thread(adopt, service.config, service.store)
     service.start()
     try:
         with ending_signals_call(service.drain):

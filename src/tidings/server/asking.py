@@ -9,7 +9,7 @@ from __future__ import annotations
 from json import loads
 
 from tidings.errors import InvalidQuery, shorten
-from tidings.server.wire import WIRE_TYPES, read_aggregate_type
+from tidings.event_item import WIRE_TYPES, read_aggregate_type
 from tidings.store.query import Filter, Query
 from tidings.timestamps import parse_instant
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 from tidings import settings
 from tidings.errors import InvalidSetting, shorten
@@ -46,9 +46,10 @@ class APIServerConfig:
     Args:
         host: the address to listen at. Beyond loopback it needs keys, or `insecure`.
         port: the port; 0 for any free one.
-        reload: start anew when the sources change, for work on Tidings itself.
+        reload: start anew when the sources change: Tidings' own, or those in `reload_dirs`.
         log_level: debug, info, warning, error or critical.
-        data_dir: the directory whose `tidings.db` is the store; none for `url`.
+        data_dir: the directory whose `tidings.db` is the store; none for `url`. What an eventuali
+            `events.db` beside it holds is imported once.
         database_timeout: the longest an answer waits for the store (seconds).
         cors_origins: the web origins whose pages may ask; `*` for any, then without credentials.
         cors_allow_credentials: whether such pages may send cookies and keys.
@@ -73,6 +74,7 @@ class APIServerConfig:
         collect_every: how often what waits in the spool is collected (seconds), where the store
             served is the user's default one; 0 for never.
         deliver: whether it sends webhooks and notices, and watches.
+        reload_dirs: where `reload` looks for changed sources; Tidings' own where none are given.
 
     >>> APIServerConfig(port=9000).cors_origins[0]
     'http://localhost:3210'
@@ -108,6 +110,7 @@ class APIServerConfig:
     max_streams_per_key: int = 1000
     collect_every: float = 10.0
     deliver: bool = True
+    reload_dirs: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # As the peer takes it: none means the default.
@@ -130,12 +133,19 @@ class APIServerConfig:
         return settings.default_url()
 
     @property
+    def forerunner(self) -> str | None:
+        """The file of eventuali-api-server whose events belong into this server's store, if any."""
+        if self.url is not None or self.data_dir is None:
+            return None
+        return os.path.join(self.data_dir, "events.db")
+
+    @property
     def collects(self) -> bool:
         """Whether what waits in this user's spool is for the store served: for the default one."""
         return self.collect_every > 0 and self.store_url == settings.default_url()
 
     @classmethod
-    def from_env(cls, prefix: str = PREFIX) -> APIServerConfig:
+    def from_env(cls, prefix: str = PREFIX) -> Self:
         """The configuration the environment gives.
 
         Args:
@@ -216,8 +226,8 @@ def _written(value: object) -> str:
 
 
 def _switch(text: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "on": True}
-    words |= {"false": False, "0": False, "no": False, "off": False}
+    words = dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True)
+    words |= dict.fromkeys(("false", "0", "no", "off", "f", "n"), False)
     if text.lower() not in words:
         raise ValueError(text)
     return words[text.lower()]

@@ -10,11 +10,13 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation of `se
 
 from tidings import settings
 from tidings.aio import AsyncBus
+from tidings.integrations.discretion import Discretion
 from tidings.server.delivering import Delivering
 from tidings.server.guard import Guard
 from tidings.server.keys import KeyRing
 from tidings.server.limits import Limits
 from tidings.server.live import Live
+from tidings.server.mcp import Mcp
 from tidings.server.metrics import Metrics
 from tidings.server.sessions import Sessions
 from tidings.server.upkeep import Upkeep
@@ -42,13 +44,15 @@ class Service:
         guard: looks at each request before it is routed.
         metrics: what `/metrics` tells.
         live: the live stream.
+        mcp: the MCP server at `/mcp`.
         max_payload: the largest payload that is taken, as JSON (bytes).
+        discretion: what is kept of what AI agents and their traces say.
         upkeep: what is done on a timer.
         delivering: sends webhooks and notices, and watches.
         draining: whether the server is about to end; streams have been told to come back.
 
     Raises:
-        InvalidSetting: the store's URL names no backend.
+        InvalidSetting: the store's URL names no backend, or another setting cannot be used.
         StoreUnavailable: the store cannot be opened.
     """
 
@@ -56,6 +60,7 @@ class Service:
         self.config = config
         self.draining = False
         self.max_payload = settings.max_payload()
+        self.discretion = Discretion.of_settings()
         self.bus = AsyncBus(
             config.store_url, context=False, deadline=config.database_timeout, spooling=False
         )
@@ -70,6 +75,7 @@ class Service:
             self.bus.bus.close()  # Else each request would leave a store open.
             raise
         self.live = Live(self)
+        self.mcp = Mcp(self)
         self.upkeep = Upkeep(self)
         self.delivering = Delivering(self.bus.bus, wanted=config.deliver)
 
@@ -89,12 +95,14 @@ class Service:
         if not self.draining:
             self.draining = True
             self.live.drain()
+            self.mcp.drain()
             self.delivering.drain()
 
     async def close(self) -> None:
         """Finish what was begun, then close the store."""
         self.drain()
         await self.upkeep.close()
+        await self.mcp.close()
         await self.live.close()
         await self.delivering.close()
         await self.bus.close()

@@ -19,6 +19,7 @@ import socket
 import ssl
 import tempfile
 from contextlib import contextmanager
+from logging.config import dictConfig
 from time import monotonic
 
 import uvicorn
@@ -27,6 +28,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from tidings.errors import InvalidSetting, TidingsError, shorten
 from tidings.open_files import allow_many
+from tidings.server.adopting import adopt
 from tidings.server.config import PREFIX, environment_of, set_config
 from tidings.server.keys import KeyRing
 from tidings.server.logs import log_config
@@ -89,6 +91,7 @@ def run(config: APIServerConfig, announce: Callable[[str, bool], None]) -> None:
         KeyboardInterrupt: it was ended by Ctrl-C.
     """
     _ensure_sensible(config)
+    dictConfig(log_config(config.log_level, config.log_format))
     keyed = _ensure_allowed(config)
     with _listening(config) as listener, _ended_by_sigterm():
         url = _url_of(config, listener)
@@ -149,17 +152,20 @@ def _ensure_certificate(certificate: str, key: str | None) -> None:
 def _ensure_allowed(config: APIServerConfig) -> bool:
     """Open the store once, so that a user sees at once if it cannot be, and look for keys in it.
 
+    What a forerunner left is imported then, once for all workers, as that may take its time.
+
     Returns:
         Whether there are keys.
     """
     store = open_store(config.store_url, deadline=config.database_timeout)
     try:
         keyed = KeyRing(store).any()
+        refusal = refusal_to_bind(config.host, keyed, config.insecure)
+        if refusal:
+            raise InvalidSetting(refusal)
+        adopt(config, store)
     finally:
         store.close()
-    refusal = refusal_to_bind(config.host, keyed, config.insecure)
-    if refusal:
-        raise InvalidSetting(refusal)
     return keyed
 
 
@@ -250,11 +256,12 @@ def _run_children(
     # From here on TIDINGS_URL says which store it is, and nothing may say otherwise.
     os.environ.pop(f"{PREFIX}DATA_DIR", None)
     os.environ.update(environment_of(config))
+    own = os.path.dirname(os.path.dirname(__file__))
     settings = _uvicorn_config(
         config,
         workers=config.workers,
         reload=config.reload,
-        reload_dirs=[os.path.dirname(os.path.dirname(__file__))] if config.reload else None,
+        reload_dirs=(config.reload_dirs or [own]) if config.reload else None,
         callback_notify=_end_with_parent,
         timeout_notify=1,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Words: TypeAlias = "str | Iterable[str] | None"
     Moment: TypeAlias = "datetime | str | int | None"
 
-__all__ = ["Filter", "Query", "fold", "matches_type"]
+__all__ = ["Filter", "Query", "fold", "matches_type", "types_alone"]
 
 
 class Filter:
@@ -218,6 +218,29 @@ def matches_type(pattern: str, event_type: str) -> bool:
     if pattern.endswith("*"):
         return event_type.startswith(pattern[:-1])
     return pattern == event_type
+
+
+def types_alone(query: Query, known: Iterable[str]) -> set[str] | None:
+    """Which of the types there are a query lets through; none where it asks for more than types.
+
+    The events of a type are counted as they come, so such a query is counted without looking.
+
+    >>> sorted(types_alone(Query(types="job.*", exclude=Filter(types="job.x")), ["job.x", "job.y"]))
+    ['job.y']
+    """
+    left_out = query.exclude
+    named = {name for name, _ in query.conditions()}
+    named |= {name for name, _ in left_out.conditions()} if left_out is not None else set()
+    if named - {"types"} or query.after or query.before is not None:
+        return None
+    wanted = query.types or ("*",)
+    unwanted = left_out.types if left_out is not None else ()
+    return {
+        kind
+        for kind in known
+        if any(matches_type(pattern, kind) for pattern in wanted)
+        and not any(matches_type(pattern, kind) for pattern in unwanted)
+    }
 
 
 def fold(text: str) -> str:

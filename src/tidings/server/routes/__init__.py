@@ -6,7 +6,9 @@ Bare routes are plain ASGI (see `tidings.server.calls`), the others FastAPI's.
 from __future__ import annotations
 
 from tidings.server.live import BARE as LIVE
+from tidings.server.mcp import BARE as MCP
 from tidings.server.routes import (
+    claude_code,
     dead_letters,
     emit,
     health,
@@ -16,6 +18,7 @@ from tidings.server.routes import (
     listing,
     log,
     metrics,
+    otlp,
     overviews,
     root,
     session,
@@ -36,10 +39,13 @@ __all__ = ["BARE", "ROUTERS"]
 BARE: tuple[BareRoute, ...] = (
     *emit.BARE,
     *ingest.BARE,
+    *otlp.BARE,
+    *claude_code.BARE,
     *types.BARE,
     *LIVE,
     *log.BARE,
     *ledger.BARE,
+    *MCP,
 )
 
 # In this order: `/events/types` is found before `/events/agents/{agent_id}` and the like.

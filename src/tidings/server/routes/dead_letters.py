@@ -16,6 +16,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidings.errors import InvalidQuery
+from tidings.event_item import item
 from tidings.server.administering import (
     LIMIT,
     Admin,
@@ -29,7 +30,6 @@ from tidings.server.openapi import PROBLEM
 from tidings.server.paging import asked, ensure_known, link_header, next_link, once
 from tidings.server.parameters import parameter
 from tidings.server.service import service_of
-from tidings.server.wire import item
 from tidings.subscriptions.choosing import (
     Choice,
     counted,

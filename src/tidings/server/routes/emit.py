@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from tidings.errors import InvalidEvent, TidingsError
 from tidings.event import Event
+from tidings.event_item import timestamp_of
 from tidings.outcome import infer_status
 from tidings.record import VERSION
 from tidings.server.calls import BareRoute
@@ -26,7 +27,6 @@ from tidings.server.ingest.new_event import DIGEST, SOURCE, at_moment
 from tidings.server.ingest.sizes import longest_body
 from tidings.server.ingest.strict_json import read_json
 from tidings.server.problems import unprocessable
-from tidings.server.wire import timestamp_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

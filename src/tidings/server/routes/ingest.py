@@ -13,6 +13,7 @@ from json.encoder import encode_basestring as quoted
 from urllib.parse import quote
 
 from tidings.errors import InvalidEvent, TidingsError
+from tidings.event_item import timestamp_of
 from tidings.ids import id_of_key
 from tidings.record import FOREIGN_ID, KEY, POSITION, RECORDED, TYPE, VERSION
 from tidings.server.calls import BareRoute, too_large
@@ -27,7 +28,6 @@ from tidings.server.ingest.sizes import ARRAY_BYTES, longest_body
 from tidings.server.ingest.strict_json import read_json
 from tidings.server.ingest.wishes import Wishes, wishes_of
 from tidings.server.problems import Problem, problem_of
-from tidings.server.wire import timestamp_of
 from tidings.timestamps import format_instant
 
 TYPE_CHECKING = False

@@ -1,20 +1,16 @@
 """The way in: `/` says what there is, to people by their page and to programs by JSON.
 
-`/ui/` is the page for people, plain files without a build step. All addresses are relative, so
-they hold behind a proxy with any prefix. Files are served from one directory and nowhere else.
+`/ui/` is the dashboard. All addresses are relative, so they hold behind a proxy with any prefix.
 """
 
 from __future__ import annotations
 
-import os
-
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from tidings.server import docs_page
-from tidings.server.docs_page import CONTENT_POLICY
+from tidings.server.dashboard_files import DashboardFiles
 from tidings.server.service import service_of
 
 __all__ = ["router"]
@@ -22,11 +18,7 @@ __all__ = ["router"]
 router = APIRouter()
 router.include_router(docs_page.router)
 
-_PAGE = StaticFiles(
-    directory=os.path.join(os.path.dirname(os.path.dirname(__file__)), "live_page"),
-    html=True,
-    check_dir=False,
-)
+_FILES = DashboardFiles()
 
 
 class RootResponse(BaseModel):
@@ -72,11 +64,8 @@ async def page_without_slash(request: Request) -> Response:
 
 @router.get("/ui/{path:path}", include_in_schema=False)
 async def page(request: Request, path: str) -> Response:
-    """The page for people, and its files."""
-    response = await _PAGE.get_response(path or ".", request.scope)
-    response.headers["content-security-policy"] = CONTENT_POLICY
-    response.headers["cache-control"] = "no-cache"  # asked again each time, answered 304
-    return response
+    """The dashboard, and its files."""
+    return await _FILES.answer(request, path)
 
 
 def _accepts_html(accept: str) -> bool:

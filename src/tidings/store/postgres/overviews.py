@@ -7,8 +7,9 @@ from psycopg.types.numeric import Int8
 from tidings.errors import InvalidQuery, shorten
 from tidings.store.base import CORRELATION, SCAN_LIMIT, Bin, Count, Summary
 from tidings.store.postgres.bookkeeping import numbers
-from tidings.store.postgres.planning import SURE_PLANS, Condition, matching_types, plan
+from tidings.store.postgres.planning import SURE_PLANS, Condition, plan
 from tidings.store.postgres.reading import pages, time_bounds, type_names
+from tidings.store.query import types_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def count(connections: Connections, query: Query) -> Count:
 def _counted(connections: Connections, connection: Connection[Any], query: Query) -> int | None:
     """How many events match, where an index, or the counts by type, can tell."""
     named = {name for name, _ in query.conditions()}
-    if _is_whole(query) and named <= {"types"}:
+    if types_alone(query, ()) is not None:
         kept = connection.execute(connections.sql["type_counts"]).fetchall()
-        wanted = set(matching_types(query.types or ("*",), [name for name, _ in kept]))
+        wanted = types_alone(query, [name for name, _ in kept]) or ()
         return sum(int(number) for name, number in kept if name in wanted)
     if _is_whole(query) and named <= {"since", "until"}:
         return _single(connection, Condition(connections.sql["count_of_time"], *_times(query)))

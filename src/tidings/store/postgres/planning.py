@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tidings.store.query import Filter, Query
 
-__all__ = ["SURE_PLANS", "Condition", "Plan", "Range", "matching_types", "plan"]
+__all__ = ["SURE_PLANS", "Condition", "Plan", "Range", "plan"]
 
 SURE_PLANS = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; "
@@ -241,7 +241,7 @@ def plan(query: Query, known_types: Sequence[str], schema: str) -> Plan:
     return Plan(f"{schema}.events", driver, driving, remaining, verify=verify)
 
 
-def matching_types(patterns: Sequence[str], known_types: Sequence[str]) -> list[str]:
+def _matching_types(patterns: Sequence[str], known_types: Sequence[str]) -> list[str]:
     """The types that occur and fit a pattern."""
     exact = {pattern for pattern in patterns if not pattern.endswith("*")}
     prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
@@ -253,7 +253,7 @@ def _can_drive(name: str, given: dict[str, Any], known_types: Sequence[str]) -> 
     if value is None:
         return False
     if name == "types":
-        return len(matching_types(value, known_types)) <= _MERGED
+        return len(_matching_types(value, known_types)) <= _MERGED
     if name == "status":
         return bool(value == ("failure",))
     if name == "aggregate_type":
@@ -266,7 +266,7 @@ def _driving(name: str, given: dict[str, Any], known_types: Sequence[str]) -> li
     if name == "ids":
         ranges = [_of_id(event_id) for event_id in value if _can_be(event_id)]
     elif name == "types":
-        ranges = [Range("type", kind) for kind in matching_types(value, known_types)]
+        ranges = [Range("type", kind) for kind in _matching_types(value, known_types)]
     elif name == "project":
         ranges = [Range("project", project) for project in value if _can_be(project)]
     elif name == "status":

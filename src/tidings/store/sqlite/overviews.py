@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tidings.errors import InvalidQuery, shorten
 from tidings.store.base import CORRELATION, SCAN_LIMIT, Bin, Count
+from tidings.store.query import types_alone
 from tidings.store.sqlite.appending import summary_of
 from tidings.store.sqlite.bookkeeping import agreed_numbers, damaged, kept_types, numbers
-from tidings.store.sqlite.planning import matching_types, plan
+from tidings.store.sqlite.planning import plan
 from tidings.store.sqlite.reading import pages, time_bounds, type_names
 from tidings.store.sqlite.statements import SQL
 
@@ -30,13 +31,11 @@ def count(connections: Connections, query: Query) -> Count:
         low, high = _bounds(connection, query)
         types = kept_types(connection)
         names = [known.type for known in types]
-        found = plan(query, names)
-        whole = query.after == 0 and query.before is None
-        named = [name for name, _ in query.conditions()]
-        if whole and query.exclude is None and named in ([], ["types"]):
-            wanted = set(matching_types(query.types or ("*",), names))
+        wanted = types_alone(query, names)
+        if wanted is not None:
             total = sum(known.count for known in types if known.type in wanted)
             return _limited(query, total, exact=True)
+        found = plan(query, names)
         if _by_time_alone(query):
             (total,) = connection.execute(SQL["count_of_time"], _times(query)).fetchone()
             return _limited(query, total, exact=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tidings.store.query import Filter, Query
 
-__all__ = ["Condition", "Plan", "matching_types", "plan"]
+__all__ = ["Condition", "Plan", "plan"]
 
 _MERGED = 32
 """So many types or projects are merged from their index; more are filtered in order of position."""
@@ -131,7 +131,7 @@ def plan(query: Query, known_types: Sequence[str]) -> Plan:
     return Plan(driver, driving, remaining, verify=verify)
 
 
-def matching_types(patterns: Sequence[str], known_types: Sequence[str]) -> list[str]:
+def _matching_types(patterns: Sequence[str], known_types: Sequence[str]) -> list[str]:
     """The types that occur and fit a pattern."""
     exact = {pattern for pattern in patterns if not pattern.endswith("*")}
     prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
@@ -143,7 +143,7 @@ def _can_drive(name: str, given: dict[str, Any], known_types: Sequence[str]) -> 
     if value is None:
         return False
     if name == "types":
-        return len(matching_types(value, known_types)) <= _MERGED
+        return len(_matching_types(value, known_types)) <= _MERGED
     if name == "status":
         return bool(value == ("failure",))
     if name == "aggregate_type":
@@ -156,7 +156,7 @@ def _driving(name: str, given: dict[str, Any], known_types: Sequence[str]) -> li
     if name == "ids":
         return [_has_id(event_id) for event_id in value]
     if name == "types":
-        found = matching_types(value, known_types)
+        found = _matching_types(value, known_types)
         # Where no type fits, a condition that holds for no event.
         return [Condition("type = ?", kind, index=index) for kind in found] or [Condition("0")]
     if name == "status":

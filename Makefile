@@ -67,6 +67,9 @@ run: $(VENV)/.stamp dashboard  ## start the server on the embedded store in .tid
 
 # --- Proof ------------------------------------------------------------------------------------
 
+# Tests wait for engines and browsers about as long as they compute.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(max(2, 3 * (os.cpu_count() or 1) // 2))')
+
 .PHONY: test lint types check-dashboard check soak bench
 test: lint types check-dashboard check  ## everything that must hold: lint, types, tests, examples, wheels
 
@@ -84,7 +87,7 @@ check-dashboard: $(VENV)/.stamp  ## the dashboard's types, style, and the tests 
 	$(BIN)/python dashboard/build.py check
 
 check: $(VENV)/.stamp $(VENV)/.clients dashboard  ## the whole suite: tests, doctests, examples in the docs, the built wheels
-	$(BIN)/pytest --numprocesses auto --dist worksteal --quiet
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet
 
 soak: $(VENV)/.stamp  ## the tests that take long
 	$(BIN)/pytest -m soak --override-ini faulthandler_timeout=0

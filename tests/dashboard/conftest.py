@@ -36,9 +36,11 @@ class OpenPage(Protocol):
         """A page at this place, such as `#/jobs`; options are those of a browser context."""
 
 
-@pytest.fixture(scope="session")
+# Not longer: while Playwright runs, its event loop counts as running in this thread, and the tests
+# of others could not run theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, one for all tests of a worker."""
+    """Debian's Chromium, one for all tests of a file."""
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work as root, nor in most containers.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

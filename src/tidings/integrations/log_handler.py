@@ -73,6 +73,9 @@ class LogHandler(logging.Handler):
     ) -> None:
         # First, since it may fail: logging would flush a handler that was never made.
         self._bus = Bus(store)
+        # Loaded here and not in the thread: a fork in the middle of an import there would leave the
+        # child a module that is never whole.
+        _ = self._bus.catalog, self._bus.spool
         super().__init__(level)
         self._project = project
         self._patience = patience

@@ -16,8 +16,10 @@ from tests.forward.receiver import Receiver, settled
 from tests.server.conftest import Server
 from tidings.bus import Bus
 from tidings.errors import NotAllowed
+from tidings.event import Event
 from tidings.forward import Forwarded, send_waiting
 from tidings.server.keys import KeyRing
+from tidings.spool.marks import mark
 from tidings.store import open_store
 from tidings.testing.elsewhere import PATIENCE
 
@@ -87,12 +89,10 @@ def test_a_script_ends_while_the_address_hangs(shell: Shell, receiver: Receiver)
 
 def test_what_was_left_goes_with_the_next_emit(shell: Shell, receiver: Receiver) -> None:
     """The next process that emits sends what the one before could not, beside its own."""
-    with Bus(shell.url, context=False) as bus:
+    with open_store(shell.url) as store:
         # As an emit leaves it whose process ended before anybody answered.
-        marked = bus._keeping._forwarding
-        assert marked is not None
-        marked._pausing = True
-        bus.emit("old", id="old")
+        old = Event("old", id="old")
+        store.append([old], put=[mark(old, receiver.url)])
     assert receiver.requests == []
     with Bus(shell.url, context=False) as bus:
         bus.emit("new", id="new")

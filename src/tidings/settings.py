@@ -208,10 +208,7 @@ def schema_check() -> str:
     Raises:
         InvalidSetting: `TIDINGS_SCHEMA_CHECK` is neither off, warn nor strict.
     """
-    text = os.environ.get("TIDINGS_SCHEMA_CHECK") or "warn"
-    if text not in ("off", "warn", "strict"):
-        raise InvalidSetting(f"TIDINGS_SCHEMA_CHECK {shorten(text)} must be off, warn or strict")
-    return text
+    return _word_of("TIDINGS_SCHEMA_CHECK", ("off", "warn", "strict"), "warn")
 
 
 def webhook_networks() -> str:
@@ -225,10 +222,7 @@ def agent_content() -> str:
     Raises:
         InvalidSetting: `TIDINGS_AGENT_CONTENT` is neither off, prompts nor all.
     """
-    text = os.environ.get("TIDINGS_AGENT_CONTENT") or "off"
-    if text not in ("off", "prompts", "all"):
-        raise InvalidSetting(f"TIDINGS_AGENT_CONTENT {shorten(text)} must be off, prompts or all")
-    return text
+    return _word_of("TIDINGS_AGENT_CONTENT", ("off", "prompts", "all"), "off")
 
 
 def agent_text_limit() -> int:
@@ -251,3 +245,12 @@ def agent_redact() -> tuple[str, ...]:
     """The regular expressions of what is cut out of such texts (`TIDINGS_AGENT_REDACT`)."""
     lines = (os.environ.get("TIDINGS_AGENT_REDACT") or "").splitlines()
     return tuple(line for line in lines if line.strip())
+
+
+def _word_of(name: str, words: tuple[str, ...], default: str) -> str:
+    """A setting that must be one of a few words."""
+    text = os.environ.get(name) or default
+    if text not in words:
+        allowed = f"{', '.join(words[:-1])} or {words[-1]}"
+        raise InvalidSetting(f"{name} {shorten(text)} must be {allowed}")
+    return text

@@ -7,8 +7,9 @@ correlation, `system.<event>` about the session, or about `system`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from tidings.mcp_server.emitting import Emission
 
@@ -36,13 +37,14 @@ _OF_WORKFLOWS = {
 _OF_SYSTEMS = {"type": "event_name", "payload": "attributes", "aggregate_id": "session_id"}
 
 
-class Agent(NamedTuple):
-    """An agent, as tools name it; an empty text is what was left out."""
+class _Undertaking(ABC):
+    """What starts, goes on and ends."""
 
-    name: str
-    id: str
-    workflow_id: str
-    parent_id: str
+    @abstractmethod
+    def says(
+        self, event_name: str, attributes: dict[str, Any], project: str, event_id: str
+    ) -> Emission:
+        """An event about it."""
 
     def starts(self, project: str, event_id: str) -> Emission:
         """The event that it has started."""
@@ -51,8 +53,21 @@ class Agent(NamedTuple):
 
     def ends(self, project: str, event_id: str, message: str, *, success: bool) -> Emission:
         """The event that it has ended."""
-        ended = self.says(_end(success), _ending(success, message), project, event_id)
+        said: dict[str, Any] = {"success": success, "completed_at": _now()}
+        if message:
+            said["message"] = message
+        ended = self.says("completed" if success else "failed", said, project, event_id)
         return ended._replace(own_times=_OWN_TIMES)
+
+
+@dataclass(frozen=True)
+class Agent(_Undertaking):
+    """An agent, as tools name it; an empty text is what was left out."""
+
+    name: str
+    id: str
+    workflow_id: str
+    parent_id: str
 
     def says(
         self, event_name: str, attributes: dict[str, Any], project: str, event_id: str
@@ -70,21 +85,12 @@ class Agent(NamedTuple):
         return Emission(event_type, payload, project, links, names=_OF_AGENTS)
 
 
-class Workflow(NamedTuple):
+@dataclass(frozen=True)
+class Workflow(_Undertaking):
     """A workflow, as tools name it."""
 
     id: str
     user_prompt: str = ""
-
-    def starts(self, project: str, event_id: str) -> Emission:
-        """The event that it has started."""
-        begun = self.says("started", {"started_at": _now()}, project, event_id)
-        return begun._replace(own_times=_OWN_TIMES)
-
-    def ends(self, project: str, event_id: str, message: str, *, success: bool) -> Emission:
-        """The event that it has ended."""
-        ended = self.says(_end(success), _ending(success, message), project, event_id)
-        return ended._replace(own_times=_OWN_TIMES)
 
     def says(
         self, event_name: str, attributes: dict[str, Any], project: str, event_id: str
@@ -109,15 +115,6 @@ def of_system(
     payload = {**attributes, "session_id": session_id} if session_id else attributes
     links = {"aggregate_type": "system", "aggregate_id": session_id or "system", "id": event_id}
     return Emission(f"system.{event_name}", payload, project, links, names=_OF_SYSTEMS)
-
-
-def _end(success: bool) -> str:  # noqa: FBT001 - it is what is turned into a word
-    return "completed" if success else "failed"
-
-
-def _ending(success: bool, message: str) -> dict[str, Any]:  # noqa: FBT001 - it is kept as it is
-    said: dict[str, Any] = {"success": success, "completed_at": _now()}
-    return {**said, "message": message} if message else said
 
 
 def _now() -> str:

@@ -447,8 +447,8 @@ def test_waiting_ends_when_the_server_does(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(1) as pool, server.client() as client:
         waiting = pool.submit(wait)
-        while "/log/wait" not in client.get("/metrics").text:
-            client.post("/log/wait", json={"after": 0, "timeout": 0.01})
+        while "tidings_waits_open 1.0" not in client.get("/metrics").text:
+            assert not waiting.done()
         code, _ = server.stop()
         answer = waiting.result(PATIENCE)
     assert (code, answer.status_code, answer.json()) == (0, 200, {"head": 0})

@@ -9,6 +9,7 @@ tells whether the others are kept. It decides nothing, and asks the store nothin
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -18,7 +19,7 @@ from tidings.server.delivery_metrics import DeliveryMetrics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["MULTIPROCESS", "Metrics"]
 
@@ -102,6 +103,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self._waits = Gauge(
+            "tidings_waits_open",
+            "Clients that wait for the head to move",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._delivered = Counter(
             "tidings_events_delivered", "Events sent on live streams", registry=registry
         )
@@ -182,6 +189,15 @@ class Metrics:
     def stream_closed(self) -> None:
         """Count a live stream out."""
         self._streams.dec()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count a client that waits for the head, while it does."""
+        self._waits.inc()
+        try:
+            yield
+        finally:
+            self._waits.dec()
 
     def delivered(self, events: int) -> None:
         """Count events sent on live streams."""

@@ -127,7 +127,9 @@ async def _wait(call: Call) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         raise InvalidQuery(f"timeout {shorten(seconds)} must be seconds from 0 on")
     after = natural("after", asked["after"])
-    await answer_json(call, {"head": await _head_past(call, after, min(seconds, _LONGEST_WAIT))})
+    with call.service.metrics.waiting():
+        head = await _head_past(call, after, min(seconds, _LONGEST_WAIT))
+    await answer_json(call, {"head": head})
 
 
 async def _head_past(call: Call, after: int, seconds: float) -> int:

@@ -289,7 +289,8 @@ def test_a_session_is_a_cookie_that_scripts_cannot_read(keyed: Keyed) -> None:
 def test_a_session_wants_a_key(keyed: Keyed) -> None:
     """What is no key begins no session, and is not said back."""
     with keyed.server.client() as page:
-        for body in (b"", b"{", b"[1]", b'{"key": 7}', b'{"kez": "s3cret"}', b"[" * 4000):
+        assert page.post("/session").status_code == 401
+        for body in (b"{", b"[1]", b'{"key": 7}', b'{"kez": "s3cret"}', b"[" * 4000):
             answer = page.post("/session", content=body)
             assert answer.status_code == 422
             assert "s3cret" not in answer.text
@@ -372,7 +373,10 @@ def test_a_revoked_key_stops_working(server: Callable[..., Server], workers: int
     assert set(answers(token)) == {200}
     shell("revoke", token)
     until = monotonic() + PATIENCE
-    while set(answers(token)) != {401}:
+    # The worker that learns of it first may have had enough of wrong keys (429) by the time the
+    # other one learns of it too.
+    while not (said := set(answers(token))) <= {401, 429}:
+        assert said <= {200, 401, 429}
         assert monotonic() < until
         sleep(0.05)
     assert set(answers(other)) == {200}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tidings.server.calls import BareRoute
 
-__all__ = ["PROBLEM", "document"]
+__all__ = ["PLAIN", "PROBLEM", "document"]
 
 PROBLEM = {
     "description": "What was wrong, where, and what to do next",
@@ -25,6 +25,10 @@ PROBLEM = {
     },
 }
 """The response object of an error, for `responses` of FastAPI's routes and for bare ones."""
+
+PLAIN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+"""The pattern of an event's words: neither control characters nor line breaks. JSON Schema cannot
+name lone surrogates, which are refused as well."""
 
 _FAILURES = {"ValidationError", "HTTPValidationError"}
 """What FastAPI declares for its own errors, which never leave this server."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidings.server.ingest.formats import NDJSON_TYPES
-from tidings.server.openapi import PROBLEM
+from tidings.server.openapi import PLAIN, PROBLEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +13,7 @@ __all__ = ["EVENTS", "SCHEMAS", "TRACES", "emit"]
 
 _TAG = "events"
 _LARGEST = 2**63 - 1
-_PLAIN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
-"""Neither control characters nor line breaks; lone surrogates JSON Schema cannot name."""
-
-_WORD = {"type": "string", "maxLength": 255, "pattern": _PLAIN}
+_WORD = {"type": "string", "maxLength": 255, "pattern": PLAIN}
 _NAME = {**_WORD, "minLength": 1}
 _OBJECT = {"type": "object"}
 _TIME = {"type": "string", "format": "date-time"}

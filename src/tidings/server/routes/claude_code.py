@@ -20,7 +20,7 @@ from tidings.server.calls import BareRoute
 from tidings.server.ingest.formats import JSON, NDJSON, NDJSON_TYPES, format_of
 from tidings.server.ingest.intake import count_refusal, keep_whole
 from tidings.server.ingest.sizes import ARRAY_BYTES
-from tidings.server.openapi import PROBLEM
+from tidings.server.openapi import PLAIN, PROBLEM
 from tidings.server.problems import Problem, problem_of, unprocessable
 
 TYPE_CHECKING = False
@@ -125,7 +125,7 @@ _HOOK = {
             "type": "string",
             "minLength": 1,
             "maxLength": LONGEST_SESSION,
-            "pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$",
+            "pattern": PLAIN,
         },
         "hook_event_name": {
             "description": "Which hook it is, such as PreToolUse",
@@ -147,7 +147,7 @@ _OPERATION: dict[str, Any] = {
             "name": "project",
             "in": "query",
             "description": "What the events belong to; else the name of the directory",
-            "schema": {"type": "string", "maxLength": 255, "pattern": r"^[ -~]*$"},
+            "schema": {"type": "string", "maxLength": 255, "pattern": PLAIN},
         },
         {
             "name": "content",

@@ -47,6 +47,7 @@ _WHO: dict[str, Any] = {
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Who one is.", "content": {"application/json": {"schema": _WHO}}}
 }
+_HOW = 'send the key as `Authorization: Bearer tid_…` or as JSON: {"key": "tid_…"}'
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
@@ -79,7 +80,10 @@ async def begin(request: Request, caller: _Caller, service: _Service) -> Respons
     """Trade a key (`Authorization: Bearer`, or `{"key": …}`) for a session's cookie."""
     key = service.keys.known(caller.key_id)
     if key is None:
-        token = _token_in(await _body(request))
+        body = await _body(request)
+        if not body:
+            raise unauthorized(_HOW)
+        token = _token_in(body)
         key = service.keys.check(token)
         if key is None:
             address = request.client.host if request.client else ""
@@ -148,7 +152,7 @@ def _token_in(body: bytes) -> str:
         raise Problem(
             422,
             "invalid-request",
-            'send the key as `Authorization: Bearer tid_…` or as JSON: {"key": "tid_…"}',
+            _HOW,
             errors=[{"field": "key", "message": "must be a string"}],
         )
     return key

@@ -14,7 +14,7 @@ from tidings.record import INSTANT
 from tidings.server.access import Caller, needs
 from tidings.server.asking import read_whole
 from tidings.server.calls import BareRoute
-from tidings.server.openapi import PROBLEM
+from tidings.server.openapi import PLAIN, PROBLEM
 from tidings.server.paging import asked, ensure_known, link_header, next_link, once
 from tidings.server.parameters import MOST, parameter
 from tidings.server.problems import Problem
@@ -37,10 +37,6 @@ _Reader = Annotated[Caller, Depends(needs("read"))]
 
 _LARGEST_TYPE = 256 * 1024
 """The most that a registration may take (bytes)."""
-
-
-_PLAIN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
-"""Neither control characters nor line breaks; told, and left to the catalog to check."""
 
 
 class TypeItem(BaseModel):
@@ -78,7 +74,7 @@ class NewType(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: str = Field(
-        description="Its name", min_length=1, max_length=250, json_schema_extra={"pattern": _PLAIN}
+        description="Its name", min_length=1, max_length=250, json_schema_extra={"pattern": PLAIN}
     )
     description: str = Field("", description="What an event of this type says", max_length=4096)
     payload_keys: list[str] = Field(

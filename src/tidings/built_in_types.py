@@ -77,7 +77,7 @@ _RUN = {
 _OWN: dict[str, dict[str, tuple[str, str]]] = {
     "subscription": {
         "tidings.dead_letter": (
-            "A handler was given up for an event; `tidings dead-letters` tells more",
+            "An event was given up for a handler or a webhook; `tidings dead-letters` tells more",
             "subscription position event_id type attempts error held",
         ),
         "tidings.subscription.skipped": (

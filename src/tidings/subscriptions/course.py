@@ -17,6 +17,7 @@ from tidings.subject import write_subject
 from tidings.subscriptions.calling import Outcome, told
 from tidings.subscriptions.checkpoint import Checkpoint, Refused
 from tidings.subscriptions.dead_letters import DISCARD, DeadLetter
+from tidings.subscriptions.letter_events import dead_letter_event
 from tidings.subscriptions.progress import Attempt, Lane, aggregate_of, lane_of
 
 TYPE_CHECKING = False
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from tidings.handlers import Handler
     from tidings.subscriptions.calling import Calls
 
-__all__ = ["DEAD_LETTER", "SKIPPED", "Course"]
+__all__ = ["SKIPPED", "Course"]
 
-DEAD_LETTER = "tidings.dead_letter"
 SKIPPED = "tidings.subscription.skipped"
 
 _MICROSECONDS = 1_000_000
@@ -236,8 +236,9 @@ class Course:
         held = self._handler.on_failure == "hold" and aggregate_of(lane) is not None
         letter = DeadLetter.about(event, self._name, lane_of(event), attempts, now, held=held)
         self.checkpoint.give_up(letter)
-        if not self._is_of_letters(event):
-            self.checkpoint.say(_dead_letter_event(event, letter))
+        said = dead_letter_event(event, letter)
+        if said is not None:
+            self.checkpoint.say(said)
         _log.error(
             "%s gives up the event at position %d: `tidings dead-letters show %s`",
             self._who,
@@ -249,15 +250,6 @@ class Course:
         elif lane in progress.lanes:
             progress.moved_on(lane, following, now)
         return not held
-
-    def _is_of_letters(self, event: Event) -> bool:
-        """Whether it tells of a letter of this subscription, or of one about a letter.
-
-        Else handlers of dead letters that fail would have ever new ones to handle.
-        """
-        return event.type == DEAD_LETTER and (
-            event.aggregate_id == self._name or event.payload.get("type") == DEAD_LETTER
-        )
 
     def go_singly(self, refused: Refused) -> None:
         """Go back to what was saved, and have events handled and saved one by one from there.
@@ -360,28 +352,3 @@ class Course:
             behind = (each for each in following if each.record[POSITION] > letter.position)
             progress.moved_on(letter.lane, next(behind, None), now)
         self.checkpoint.changed()
-
-
-def _dead_letter_event(event: Event, letter: DeadLetter) -> Event:
-    """What is told of a letter; about the subscription, as the event's aggregate is the user's."""
-    last = letter.attempts[-1]
-    return Event(
-        DEAD_LETTER,
-        event.project,
-        "failure",
-        {
-            "subscription": letter.subscription,
-            "position": letter.position,
-            "event_id": letter.event_id,
-            "type": letter.type,
-            "attempts": len(letter.attempts),
-            "error": last.error,
-            "held": letter.held,
-        },
-        "tidings",
-        id=f"{DEAD_LETTER}/{letter.subscription}/{letter.position}/{last.at}",
-        correlation_id=event.correlation_id,
-        causation_id=event.id,
-        aggregate_type="subscription",
-        aggregate_id=letter.subscription,
-    )

@@ -67,7 +67,7 @@ class Delivering:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.engine.close()
+        self.engine.close(PATIENCE)  # a receiver on a slow machine has not answered yet
         self.leases.close()
 
     def later(self, seconds: float) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import sys
 
 from tidings.clock import Clock
+from tidings.delivery.webhooks import serving
 from tidings.delivery.webhooks.engine import Webhooks
 from tidings.store import open_store
 from tidings.subscriptions.leases import Leases
+from tidings.testing.elsewhere import PATIENCE
 
 FASTER = 20
 
@@ -34,9 +36,13 @@ def main(url: str, began: str) -> None:
     with open_store(url) as store:
         clock = FastClock(int(began))
         leases = Leases(store, clock=clock, beat=0.2, patience=1.5)
-        with Webhooks(store, leases, clock=clock):
-            leases.start()
-            sys.stdin.read()
+        webhooks = Webhooks(store, leases, clock=clock)
+        webhooks.start()
+        leases.start()
+        sys.stdin.read()
+        # Each attempt is to be listed, however slow the machine is.
+        serving._LAST_SECONDS = PATIENCE
+        webhooks.close(PATIENCE)
         leases.close()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from errno import EADDRINUSE
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from struct import pack
@@ -383,9 +384,17 @@ def _listener(host: str) -> socket.socket:
                 raise
 
 
+@cache
+def _nobody() -> socket.socket:
+    """Has a port at which it does not listen, for as long as this process lives."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 def refused_url() -> str:
-    """A URL where nobody listens."""
-    return f"http://127.0.0.1:{free_port()}/hook"
+    """A URL where nobody listens, and where nobody else can begin to."""
+    return f"http://127.0.0.1:{_nobody().getsockname()[1]}/hook"
 
 
 def certificate_for_loopback(directory: Path) -> Path:

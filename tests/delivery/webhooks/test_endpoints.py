@@ -16,6 +16,7 @@ from tidings.store.memory import MemoryStore
 from tidings.store.query import Filter, Query
 from tidings.subscriptions.leases import Leases
 from tidings.subscriptions.progress import Attempt
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +137,7 @@ async def _snapshot(store: MemoryStore, leases: Leases) -> None:
     lease = leases.held("webhook-shard/0")
     assert lease is not None
     shard = load(store, 0, lease)
-    other = Leases(store)
+    other = Leases(store, patience=PATIENCE)
     other.offer("webhook-shard/0", FIRST)
     record = store.get("webhook-shard/0")
     assert record is not None
@@ -163,7 +164,7 @@ def test_a_process_that_lost_a_shard_writes_nothing(store: MemoryStore) -> None:
     store.append([Event("job")])
     while not any(shard_of(each.id) == 0 for each in Endpoints(store).list()):
         Endpoints(store).create(URL, start=0)
-    leases = Leases(store)
+    leases = Leases(store, patience=PATIENCE)
     leases.offer("webhook-shard/0", FIRST)
     leases.turn()
     asyncio.run(_snapshot(store, leases))

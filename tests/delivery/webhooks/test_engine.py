@@ -134,6 +134,11 @@ def test_what_fails_is_tried_by_the_schedule_and_given_up_after_ten_attempts(sto
         (letter,) = DeadLetters(store).of(endpoint.subscription)
         assert len(letter.attempts) == 10
         assert {attempt.status for attempt in letter.attempts} == {500}
+        (told,) = store.read(Query(types="tidings.dead_letter"))
+        assert (told.aggregate_type, told.aggregate_id) == ("subscription", endpoint.subscription)
+        assert (told.payload["position"], told.payload["attempts"]) == (letter.position, 10)
+        assert told.payload["error"] == letter.attempts[-1].error
+        assert told.causation_id == letter.event_id
         store.append([job(4, about="a")])
         eventually(lambda: 4 in numbers(receiver.got))
         assert numbers(receiver.got, "a")[-2:] == [2, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event as Flag
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,31 @@ def test_a_shard_that_another_is_to_serve_is_given_up_before_it_was_loaded(store
     leases.close()
 
 
+def test_what_was_written_before_sending_began_is_sent_all_the_same(
+    store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint that is known to lag, and rests, is looked at once the store has told all."""
+    with Receiver() as receiver:
+        endpoint = endpoint_for(store, receiver.url)
+        with Delivering(store):
+            store.append([job(0)])
+            receiver.wait()
+        store.append([job(n) for n in range(1, 6)])
+        keys, written, standing = store.keys, Flag(), STANDING + endpoint.id
+
+        def slow(prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+            if prefix.startswith("webhook-ask/"):
+                written.wait(PATIENCE)
+            return keys(prefix, after, limit)
+
+        monkeypatch.setattr(store, "keys", slow)
+        with Delivering(store):
+            eventually(lambda: (kept := store.get(standing)) and kept.value["lagging"])
+            written.set()
+            receiver.wait(6)
+        assert sorted(numbers(receiver.got)) == list(range(6))
+
+
 def test_a_lane_ends_when_its_endpoint_no_longer_wants_its_aggregate(store: Failing) -> None:
     """However much of it was passed over: what waited is sent, and nothing more is looked for."""
     with Receiver(SICK) as receiver, Delivering(store) as delivering:
@@ -147,7 +173,7 @@ def test_no_dead_letter_is_lost_between_two_writes(store: Failing) -> None:
     letter = DeadLetter.about(event, "webhook:wh_1", "event:1", (), NOW, held=False)
     # Each takes most of what is written at once.
     standings = {f"wh_{n}": {"position": 1, "text": "x" * 200_000} for n in (1, 2)}
-    store.refused, store.left = ("webhook-shard/",), 1
+    store.refused, store.left = ("webhook-shard/",), 2
     with pytest.raises(StoreUnavailable):
         write(store, Snapshot(lease, 1, standings, {}, [letter], [], {}), AttemptLog(store))
     assert store.keys(f"{STANDING}wh_") == [f"{STANDING}wh_1"]
@@ -155,8 +181,9 @@ def test_no_dead_letter_is_lost_between_two_writes(store: Failing) -> None:
     leases.close()
 
 
-def test_it_ends_though_the_store_is_away(store: Failing) -> None:
+def test_it_ends_though_the_store_is_away(store: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written is left to who delivers next; nobody waits for the store for ever."""
+    monkeypatch.setattr("tidings.delivery.webhooks.serving._LAST_SECONDS", 0.1)
     with Receiver() as receiver, Delivering(store) as delivering:
         endpoint_for(store, receiver.url)
         store.append([job(1)])

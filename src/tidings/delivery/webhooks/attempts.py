@@ -17,9 +17,11 @@ from tidings.subscriptions.progress import Attempt
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from tidings.store.base import Store
+
+    Row: TypeAlias = tuple[tuple[Any, ...], str, int, str, str]
 
 __all__ = ["KEPT", "AttemptLog", "Attempts", "Listed", "list_test"]
 
@@ -56,15 +58,15 @@ class Listed(NamedTuple):
     type: str
     trigger: str
 
-    def to_value(self) -> list[Any]:
+    def to_value(self) -> Row:
         """As a JSON value; `Listed.of` reads it."""
         attempt = self.attempt.cut()
         if not attempt.error:
             attempt = attempt._replace(answer=attempt.answer[:_TAKEN])
-        return [[*attempt], *self[1:]]
+        return (*attempt,), *self[1:]
 
     @classmethod
-    def of(cls, value: list[Any]) -> Listed:
+    def of(cls, value: Sequence[Any]) -> Listed:
         """What `to_value` wrote."""
         attempt, *rest = value
         return cls(Attempt(*attempt), *rest)
@@ -123,8 +125,9 @@ class AttemptLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._numbers: dict[str, int] = {}
-        self._rows: OrderedDict[str, list[list[Any]]] = OrderedDict()
-        self._pending: dict[str, tuple[int, list[list[Any]]]] = {}
+        # Rows are tuples of plain values, which the garbage collector leaves alone.
+        self._rows: OrderedDict[str, list[Row]] = OrderedDict()
+        self._pending: dict[str, tuple[int, list[Row]]] = {}
 
     def learn(self, ids: Collection[str]) -> None:
         """See how far the lists of some endpoints have come, which others may have written.
@@ -175,7 +178,7 @@ class AttemptLog:
             self._rows.pop(id, None)
         self._pending.clear()
 
-    def _newest(self, id: str) -> tuple[int, list[list[Any]]]:
+    def _newest(self, id: str) -> tuple[int, list[Row]]:
         """The number of an endpoint's newest record, and what is in it."""
         segments = self._numbers.get(id, 0)
         if not segments:
@@ -183,7 +186,7 @@ class AttemptLog:
         rows = self._rows.get(id)
         if rows is None:
             record = self._store.get(_key(id, segments - 1))
-            rows = [] if record is None else record.value
+            rows = [] if record is None else [Listed.of(row).to_value() for row in record.value]
         return segments - 1, rows
 
 

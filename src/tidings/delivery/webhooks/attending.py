@@ -155,7 +155,7 @@ class Attending:
             if ask.id not in known:
                 self._carry_out(ask)
         replayed = {
-            id: set(channel.replayed)
+            id: set(channel.replayed) if channel.replayed else ()
             for shard in self._shards.values()
             for id, channel in shard.channels.items()
         }

@@ -1,8 +1,8 @@
 """An endpoint while it is delivered to: what it is sent next, and what becomes of each attempt.
 
 Keeps promise 3 at one endpoint: at most one request about an aggregate is under way, and its next
-event is sent only after it; what fails waits in a lane and is tried again by the schedule. Pure
-bookkeeping, used from the engine's event loop alone: it reads nothing and sends nothing.
+event is sent only after it; what fails waits in a lane (`lanes`) and is tried again by schedule.
+Pure bookkeeping, used from the engine's event loop alone: it reads nothing and sends nothing.
 
 Events come along the *main reading*, in order: from the `Feed` while the endpoint keeps up with it,
 else from the store. An endpoint that answers nothing but failures is *broken*: its waiting events
@@ -13,12 +13,14 @@ lives. So a dead endpoint costs little, however much there is for it.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
 from tidings.delivery.webhooks.health import Health
+from tidings.delivery.webhooks.job import Job
+from tidings.delivery.webhooks.lanes import Lanes, short
 from tidings.delivery.webhooks.reading import size_of
 from tidings.schedule import STANDARD_WEBHOOKS, Schedule
 from tidings.subscriptions.dead_letters import DeadLetter
+from tidings.subscriptions.letter_events import dead_letter_event
 from tidings.subscriptions.progress import Attempt, Progress, lane_of
 
 TYPE_CHECKING = False
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from tidings.delivery.webhooks.standing import Standing
     from tidings.event import Event
 
-__all__ = ["Channel", "Job"]
+__all__ = ["Channel"]
 
 MOST_QUEUED = 100
 """So many events are held for an endpoint; one that is slower reads on from the store."""
@@ -38,36 +40,8 @@ MOST_QUEUED = 100
 _FEW_QUEUED = 20
 """With fewer than this, more are read."""
 
-_AT_ONCE = 2
-"""So many lanes are tried at once when an endpoint has come back; each success brings the next."""
-
-_KEPT_ERROR = 160
-_KEPT_ANSWER = 60
-"""So much of an attempt is kept with an event that waits (characters); there may be a thousand in
-one record, and a log takes a megabyte at once."""
-
 _HEAVY = 1 << 16
 """No event is held beside others whose payload is longer (characters)."""
-
-
-class Job(NamedTuple):
-    """Something to send.
-
-    Attributes:
-        lane: the lane it belongs to; nothing else of it is sent meanwhile.
-        position: of the event.
-        event: none where it must be read again.
-        trigger: why it is sent: `delivery`, `retry` or `replay`.
-        waiting: whether it comes from a lane, not from the main reading.
-        turn: which reading it belongs to; grows when the endpoint is sent to another position.
-    """
-
-    lane: str
-    position: int
-    event: Event | None
-    trigger: str
-    waiting: bool
-    turn: int
 
 
 class Channel:
@@ -82,6 +56,7 @@ class Channel:
     Attributes:
         read: the main reading has looked at everything up to here; none while it is fed.
         letters: dead letters that are to be kept.
+        told: the event that tells of each, by its key.
         settled_letters: positions whose dead letters have been replayed and are to be removed.
         replayed: positions of dead letters that are being sent again, until that is written.
         attempts: those that are to be listed.
@@ -105,8 +80,10 @@ class Channel:
         self.query = endpoint.query()
         self.read: int | None = self.progress.position
         self.letters: list[DeadLetter] = []
+        self.told: dict[str, Event] = {}
         self.settled_letters: list[int] = []
-        self.replayed = {lane.position for lane in self.progress.lanes.values() if lane.alone}
+        self._lanes = Lanes(self.progress)
+        self.replayed = self._lanes.alone()
         self.attempts: list[Listed] = []
         self.dirty = False
         self.reading = False
@@ -114,8 +91,6 @@ class Channel:
         self._schedule = schedule
         self._queue: deque[Event] = deque()
         self._flying: dict[str, Job] = {}
-        self._passed = dict.fromkeys(self.progress.lanes, self.progress.position)
-        self._ahead: dict[str, deque[Event]] = {}
         self._taken: set[int] = set()
         self._recovering = False
         self._turn = 0
@@ -209,7 +184,7 @@ class Channel:
 
     def drop_queue(self) -> None:
         """Forget what was not sent yet; it is read again."""
-        self._ahead.clear()
+        self._lanes.let_go()
         if self._queue:
             self.read = (self._queue[0].position or 0) - 1
             self._queue.clear()
@@ -228,7 +203,7 @@ class Channel:
         """Something that may be sent now; it is under way from then on."""
         if not self.may_send(now):
             return None
-        job = self._next_waiting(now) or self._next_fresh(now)
+        job = self._lanes.next(now, self._flying.keys(), self._turn) or self._next_fresh(now)
         if job is not None:
             self._flying[job.lane] = job
         return job
@@ -237,24 +212,9 @@ class Channel:
         """The next instant when it must be looked at, even if nothing happens until then."""
         if not self.endpoint.active:
             return None
-        instants = [
-            max(lane.due, self.health.hold_until)
-            for lane in self.progress.lanes.values()
-            if not lane.held
-        ]
+        instants = [max(due, self.health.hold_until) for due in self._lanes.instants()]
         instants += self.health.instants()
         return min((instant for instant in instants if instant > now), default=None)
-
-    def _next_waiting(self, now: int) -> Job | None:
-        for name in self.progress.due(now):
-            if name in self._flying:
-                continue
-            lane = self.progress.lanes[name]
-            ahead = self._ahead.get(name)
-            event = ahead[0] if ahead and ahead[0].position == lane.position else None
-            trigger = "replay" if lane.alone else "retry" if lane.attempts else "delivery"
-            return Job(name, lane.position, event, trigger, waiting=True, turn=self._turn)
-        return None
 
     def _may_send_fresh(self, now: int) -> bool:
         return bool(self._queue) and not self.progress.full and self.health.may_probe(now)
@@ -267,8 +227,7 @@ class Channel:
             event = self._queue[index]
             position, name = event.position or 0, lane_of(event)
             if self.progress.blocks(name):
-                # Found again by a query on the aggregate, once its lane has come so far.
-                self._passed[name] = position
+                self._lanes.pass_over(name, position)
             elif name in self._flying:
                 index += 1
                 continue
@@ -299,10 +258,10 @@ class Channel:
         del self._flying[job.lane]
         self.dirty = True
         self._recovering = self.health.succeeded() or self._recovering
-        if job.waiting and self.progress.blocks(job.lane) and self.progress.lanes[job.lane].alone:
+        if job.waiting and self._lanes.is_alone(job.lane):
             self.settled_letters.append(event.position or 0)
         if self._recovering:
-            self._hasten(now, besides=job.lane)
+            self._recovering = self._lanes.hasten(now, besides=job.lane)
 
     def failed(
         self, job: Job, event: Event, attempt: Attempt, pause: float | None, now: int
@@ -335,18 +294,19 @@ class Channel:
         earlier = self.progress.lanes[job.lane].attempts if job.waiting else ()
         due = self._schedule.due(len(earlier) + 1, now)
         if due is None:
-            attempts = (*earlier, _short(attempt))
-            self.letters.append(
-                DeadLetter.about(
-                    event, self.endpoint.subscription, job.lane, attempts, now, held=False
-                )
-            )
+            self._give_up(job, event, (*earlier, short(attempt)), now)
             return job.waiting
         due = max(due, self.health.hold_until)
-        self.progress.failed(job.lane, job.position, event.id, _short(attempt), due)
-        self._passed.setdefault(job.lane, job.position)
-        self._ahead.pop(job.lane, None)
+        self._lanes.failed(job.lane, job.position, event.id, attempt, due)
         return False
+
+    def _give_up(self, job: Job, event: Event, attempts: tuple[Attempt, ...], now: int) -> None:
+        name = self.endpoint.subscription
+        letter = DeadLetter.about(event, name, job.lane, attempts, now, held=False)
+        self.letters.append(letter)
+        said = dead_letter_event(event, letter)
+        if said is not None:
+            self.told[letter.key] = said
 
     def lose(self, job: Job) -> None:
         """The event of a lane was pruned: there is nothing to send. `settle` must follow."""
@@ -360,24 +320,14 @@ class Channel:
             Whether the next must be looked for: past `position`, up to `passed(lane)`; then
             `found` must follow.
         """
-        waiting = self.progress.lanes.get(lane)
-        if waiting is None or waiting.position != position:
-            return False  # the lane was taken away meanwhile
-        ahead = self._ahead.get(lane)
-        if ahead and ahead[0].position == position:
-            ahead.popleft()
-        if ahead:
-            self.progress.moved_on(lane, ahead[0], now)
-            return False
-        if not lane.startswith("of:") or self.passed(lane) <= position:
-            self._end(lane, now)
-            return False
-        self._flying[lane] = Job(lane, waiting.position, None, "", waiting=True, turn=self._turn)
-        return True
+        must_look = self._lanes.settle(lane, position, now)
+        if must_look:
+            self._is_looked_for(lane, position)
+        return must_look
 
     def passed(self, lane: str) -> int:
         """The lane's events up to here are its own to send; later ones are in the main reading."""
-        return self._passed.get(lane, 0)
+        return self._lanes.passed(lane)
 
     def found(self, lane: str, position: int, events: Sequence[Event], *, all: bool) -> bool:
         """The next events of a lane were looked for.
@@ -392,36 +342,21 @@ class Channel:
             Whether to look once more: later ones were passed over meanwhile.
         """
         self._flying.pop(lane, None)
-        waiting = self.progress.lanes.get(lane)
-        if waiting is None or waiting.position != position:
+        if not self._lanes.is_at(lane, position):
             return False
         self.dirty = True
         if events:
-            self._ahead[lane] = deque(events)
-            self.progress.moved_on(lane, events[0], 0)
+            self._lanes.found(lane, events)
             return False
         if not all:
-            self._flying[lane] = Job(lane, position, None, "", waiting=True, turn=self._turn)
+            self._is_looked_for(lane, position)
             return True
-        self._end(lane, 0)
+        self._lanes.end(lane, 0)
         return False
 
-    def _end(self, lane: str, now: int) -> None:
-        self.progress.moved_on(lane, None, now)
-        self._ahead.pop(lane, None)
-        self._passed.pop(lane, None)
-
-    def _hasten(self, now: int, besides: str) -> None:
-        """It has come back: what waits need not wait out the schedule; but not all at once."""
-        waiting = sorted(
-            (lane.due, name)
-            for name, lane in self.progress.lanes.items()
-            if name != besides and not lane.held
-        )
-        for _, name in waiting[:_AT_ONCE]:
-            lane = self.progress.lanes[name]
-            lane.due = min(lane.due, now)
-        self._recovering = bool(waiting)
+    def _is_looked_for(self, lane: str, position: int) -> None:
+        """Nothing is sent of a lane while its next events are looked for."""
+        self._flying[lane] = Job(lane, position, None, "", waiting=True, turn=self._turn)
 
     # What people ask for -------------------------------------------------------------------------
 
@@ -436,7 +371,7 @@ class Channel:
     def begin_afresh(self, now: int) -> None:
         """Forget for how long it failed, and try what waits."""
         self.health.begin_afresh()
-        self._hasten(now, besides="")
+        self._recovering = self._lanes.hasten(now, besides="")
         self.dirty = True
 
     def replay(self, position: int, event_id: str, now: int) -> None:
@@ -452,36 +387,26 @@ class Channel:
             return
         self._turn += 1
         self.standing.again_through = max(self.standing.again_through, here)
-        self._forget_lanes(position)
+        self._lanes.forget(position)
         self._taken.clear()
-        self._passed = dict.fromkeys(self.progress.lanes, position)
+        self._lanes.begin_from(position)
         self._go_on_from(position)
 
     def skip_to(self, position: int, end: int) -> None:
         """Leave out what was not taken up to a position, lanes included."""
-        self._forget_lanes(0)
+        self._lanes.forget(0)
+        self.dirty = True
         if position > self.settled(end):
             self._turn += 1  # what is under way counts as left out, too
             self._taken.clear()
             self._go_on_from(position)
 
-    def _forget_lanes(self, past: int) -> None:
-        for name, lane in list(self.progress.lanes.items()):
-            if lane.position > past and not lane.alone:
-                self._end(name, 0)
-        self.dirty = True
-
     def _go_on_from(self, position: int) -> None:
         self._queue.clear()
-        self._ahead.clear()
+        self._lanes.let_go()
         self.read = position
         self.dirty = True
 
     def tidy(self, settled: int) -> None:
         """Everything up to a position was settled and written."""
-        self._taken = {position for position in self._taken if position > settled}
-
-
-def _short(attempt: Attempt) -> Attempt:
-    """The attempt as it is kept where it waits; the list of attempts has more of it."""
-    return attempt._replace(error=attempt.error[:_KEPT_ERROR], answer=attempt.answer[:_KEPT_ANSWER])
+        self._taken -= {position for position in self._taken if position <= settled}

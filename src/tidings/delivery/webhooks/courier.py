@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from itertools import islice
-from random import uniform
 
 from tidings.delivery.webhooks.attempts import Listed
 from tidings.delivery.webhooks.reading import Read, event_at, read_lane, read_on
-from tidings.delivery.webhooks.rooms import PROMPT_SECONDS, Allowance, Flight, Rooms, Timetable
+from tidings.delivery.webhooks.rooms import PROMPT_SECONDS, Flight, Rooms, Timetable
 from tidings.errors import HistoryPruned, OutcomeUnknown, StoreClosed, StoreUnavailable
 
 TYPE_CHECKING = False
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from tidings.clock import Clock
-    from tidings.delivery.webhooks.channel import Channel, Job
+    from tidings.delivery.webhooks.channel import Channel
     from tidings.delivery.webhooks.feed import Ring
+    from tidings.delivery.webhooks.job import Job
     from tidings.delivery.webhooks.sending import Sender, Sent
     from tidings.delivery.webhooks.shard import Shard
     from tidings.event import Event
@@ -38,13 +38,11 @@ __all__ = ["Courier"]
 _FEW = 200
 """So many events of the ring are looked through for an endpoint; of more the store is asked."""
 
-_BROKEN_EACH_SECOND = 50
-"""So many requests to broken endpoints begin in a second, all together."""
+_LOOKS_A_TURN = 50
+"""So many endpoints whose time has come are looked at before the event loop does other things."""
 
 _AGAIN_SECONDS = 1.0
 """How long what needs the store waits while that is away."""
-
-_MICROSECONDS = 1_000_000
 
 _log = logging.getLogger("tidings.webhooks")
 
@@ -87,12 +85,12 @@ class Courier:
         self._threads = threads
         self._disable = disable
         self._skipped = skipped
-        self._rooms = Rooms(sender.limit)
-        self._broken = Allowance(_BROKEN_EACH_SECOND)
         self._timetable = Timetable()
         self._serving: dict[str, Shard] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._rooms = Rooms(sender.limit, self._loop.time)
+        self._letting_in: asyncio.TimerHandle | None = None
         self._closing = False
 
     # What the engine says ------------------------------------------------------------------------
@@ -101,19 +99,20 @@ class Courier:
         """Begin whatever may begin for an endpoint now."""
         now = self._clock.now()
         self._serving[channel.id] = shard
-        due = None
         while shard.sending and not self._closing:
-            if not self._begin_requests(shard, channel, now):
-                due = now + round(uniform(1, 2) * _MICROSECONDS)  # noqa: S311 - no secret
-                break
+            self._begin_requests(shard, channel, now)
             if not (wanted := channel.wants_more(now)) or not self._read_on(shard, channel, wanted):
                 break
-        self._timetable.set(channel, due or channel.next_due(now))
+        self._timetable.set(channel, channel.next_due(now))
 
     def look_at_due(self) -> int | None:
-        """Look at all endpoints whose time has come; returns the next instant."""
-        for channel in self._timetable.due(self._clock.now()):
+        """Look at endpoints whose time has come; returns the next instant, past if there are more.
+
+        When thousands come due at once, what the living are sent goes ahead in between.
+        """
+        for channel in islice(self._timetable.due(self._clock.now()), _LOOKS_A_TURN):
             self._look_again(channel)
+        self._let_in_later()  # a request that was broken off before it began told nobody
         return self._timetable.next()
 
     def feed_moved(self) -> None:
@@ -136,6 +135,8 @@ class Courier:
     async def close(self, grace: float) -> None:
         """Let requests end for so long (seconds), then break them off: they are made again."""
         self._closing = True
+        if self._letting_in is not None:
+            self._letting_in.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in list(self._tasks):
@@ -149,25 +150,23 @@ class Courier:
         if shard is not None and shard.channels.get(channel.id) is channel:
             self.look_at(shard, channel)
 
-    def _begin_requests(self, shard: Shard, channel: Channel, now: int) -> bool:
-        """Begin what may begin; returns whether nothing is to wait for the broken's allowance."""
+    def _begin_requests(self, shard: Shard, channel: Channel, now: int) -> None:
+        """Begin what may begin, as far as there is room."""
         room = self._rooms.of(channel)
         while channel.may_send(now):
             if not room.has_place:
                 room.wait(channel)
-                return True
-            if channel.health.broken and not self._broken.take(self._loop.time()):
-                return False
+                self._let_in_later()
+                return
             job = channel.next_job(now)
             if job is None:
-                return True
+                return
             shard.touch(channel)
             flight = Flight(room, self._loop.time())
             flight.task = self._start(shard, self._send(shard, channel, job, flight))
             # Not at the end of `_send`: one that is cancelled at once never begins.
             flight.task.add_done_callback(flight.end)
             self._watch(channel, flight)
-        return True
 
     def _start(self, shard: Shard, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -219,6 +218,17 @@ class Courier:
     def _fill_rooms(self) -> None:
         for waiting in self._rooms.next():
             self._look_again(waiting)
+        self._let_in_later()
+
+    def _let_in_later(self) -> None:
+        """Have those who wait let in at their pace, also where no request ends."""
+        if self._letting_in is None and (pause := self._rooms.pause()) is not None:
+            self._letting_in = self._loop.call_later(pause, self._let_in)
+
+    def _let_in(self) -> None:
+        self._letting_in = None
+        if not self._closing:
+            self._fill_rooms()
 
     def _watch(self, channel: Channel, flight: Flight) -> None:
         """Look at a request now and then, so that one that takes long is in nobody's way."""

@@ -1,11 +1,11 @@
 """How many requests may be under way, so that the dead and the slow take no room from the living.
 
 There are three rooms: for endpoints that answer promptly, for those that answer slowly, and for the
-doubtful ones, which may not answer at all; of the broken among these moreover few begin in a
-second. A request that takes long while others wait is counted among the doubtful from then on;
-where even those are too many, it is broken off, to be made again when there is room for it. So
-thousands of endpoints that hang fill their own room, and take a place among the prompt ones for a
-moment at most. Bookkeeping only; for one event loop.
+doubtful ones, which may not answer at all; of these the broken wait in a line of their own, from
+which few are let in each second, evenly. A request that takes long while others wait is counted
+among the doubtful from then on; where even those are too many, it is broken off, to be made again
+when there is room for it. So thousands of endpoints that hang fill their own room, and take a place
+among the prompt ones for a moment at most. Bookkeeping only; for one event loop.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from itertools import count
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Task, TimerHandle
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tidings.delivery.webhooks.channel import Channel
 
-__all__ = ["PROMPT_SECONDS", "Allowance", "Flight", "Rooms", "Timetable"]
+__all__ = ["BROKEN_EACH_SECOND", "PROMPT_SECONDS", "Flight", "Pace", "Rooms", "Timetable"]
 
 PROMPT_SECONDS = 0.2
 """A request that takes longer makes way if others wait for a place."""
@@ -36,6 +36,12 @@ _PROMPT_PLACES = 128
 _OTHER_PLACES = 512
 """So many for slow ones, and as many for doubtful ones: each request under way takes memory."""
 
+
+BROKEN_EACH_SECOND = 50
+"""So many requests to broken endpoints begin in a second, all together."""
+
+_AT_A_TIME = 5
+"""No more of the broken are let in at a time: what they were not let in for is not made up for."""
 
 _OTHERS_EVERY = 4
 """Every so many places are for those of whom it is not known that they live."""
@@ -59,6 +65,14 @@ class _Room:
     def has_place(self) -> bool:
         """Whether one more may begin."""
         return self.taken < self.size
+
+    def enter(self) -> None:
+        """A request begins."""
+        self.taken += 1
+
+    def leave(self) -> None:
+        """A request has ended, or is counted elsewhere from now on."""
+        self.taken -= 1
 
     def wait(self, channel: Channel) -> None:
         """Have an endpoint wait for a place, behind those that wait already.
@@ -86,6 +100,38 @@ class _Room:
         return len(self._waits)
 
 
+class _BrokenRoom(_Room):
+    """The doubtful room's door for the broken: of its places few are given to them in a second.
+
+    Args:
+        doubtful: where they are let in.
+        time: gives the time (seconds, monotonic).
+    """
+
+    def __init__(self, doubtful: _Room, time: Callable[[], float]) -> None:
+        super().__init__(doubtful.size)
+        self._doubtful = doubtful
+        self._time = time
+        self._pace = Pace(BROKEN_EACH_SECOND, _AT_A_TIME)
+
+    @property
+    def has_place(self) -> bool:
+        return self._doubtful.has_place and not self._pace.pause(self._time())
+
+    def enter(self) -> None:
+        self._doubtful.enter()
+        self._pace.take(self._time())
+
+    def leave(self) -> None:
+        self._doubtful.leave()
+
+    def pause(self) -> float | None:
+        """How long (seconds) until who waits is to be let in, if only the pace keeps it out."""
+        if not self.waiting or not self._doubtful.has_place:
+            return None
+        return self._pace.pause(self._time())
+
+
 class Flight:
     """A request under way, and the room it is counted in.
 
@@ -108,19 +154,19 @@ class Flight:
         self.task: Task[None] | None = None
         self.timer: TimerHandle | None = None
         self._ended = False
-        room.taken += 1
+        room.enter()
 
     def move(self, room: _Room) -> None:
         """Count it in another room from now on."""
-        self.room.taken -= 1
+        self.room.leave()
         self.room = room
-        room.taken += 1
+        room.enter()
 
     def end(self, _task: object = None) -> None:
         """It has ended; saying so again is harmless."""
         if not self._ended:
             self._ended = True
-            self.room.taken -= 1
+            self.room.leave()
         if self.timer is not None:
             self.timer.cancel()
 
@@ -130,25 +176,33 @@ class Rooms:
 
     Args:
         limit: so many requests may be under way at once, all together.
+        time: gives the time (seconds, monotonic).
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, time: Callable[[], float]) -> None:
         self._prompt = _Room(max(1, min(_PROMPT_PLACES, limit // 2)))
         self._slow = _Room(max(1, min(_OTHER_PLACES, limit // 4)))
         self._doubtful = _Room(max(1, min(_OTHER_PLACES, limit // 4)))
+        self._broken = _BrokenRoom(self._doubtful, time)
         self._others = max(2, min(2 * _OTHER_PLACES, limit - self._prompt.size))
 
     def of(self, channel: Channel) -> _Room:
         """Where an endpoint's requests begin now."""
+        if channel.health.broken:
+            return self._broken
         if channel.health.doubtful:
             return self._doubtful
         return self._slow if channel.health.slow else self._prompt
 
     def next(self) -> Iterator[Channel]:
         """Those who wait longest, while there are places for them."""
-        for room in (self._prompt, self._slow, self._doubtful):
+        for room in (self._prompt, self._slow, self._doubtful, self._broken):
             while (channel := room.next()) is not None:
                 yield channel
+
+    def pause(self) -> float | None:
+        """How long (seconds) until `next` gives one though no request has ended; none if never."""
+        return self._broken.pause()
 
     def clear_way(self, flight: Flight, now: float) -> bool:
         """Have a request that takes long make way for others; whether it has.
@@ -179,34 +233,35 @@ class Rooms:
     @property
     def waiting(self) -> int:
         """How many endpoints wait for a place."""
-        return self._prompt.waiting + self._slow.waiting + self._doubtful.waiting
+        rooms = (self._prompt, self._slow, self._doubtful, self._broken)
+        return sum(room.waiting for room in rooms)
 
 
-class Allowance:
-    """So many in a second, and no more.
+class Pace:
+    """So many in a second, evenly.
 
     Args:
         each_second: how many.
+        at_a_time: so many may come together after a rest.
 
-    >>> allowance = Allowance(2)
-    >>> [allowance.take(at) for at in (10.0, 10.0, 10.0, 10.6)]
-    [True, True, False, True]
+    >>> pace = Pace(2, at_a_time=1)
+    >>> pace.take(10.0)
+    >>> pace.pause(10.0), pace.pause(10.25), pace.pause(17.0)
+    (0.5, 0.25, 0.0)
     """
 
-    def __init__(self, each_second: float) -> None:
-        self._each_second = each_second
-        self._left = each_second
-        self._at = 0.0
+    def __init__(self, each_second: float, at_a_time: int) -> None:
+        self._interval = 1 / each_second
+        self._rested = (at_a_time - 1) * self._interval
+        self._next = 0.0
 
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed at this time (seconds, monotonic)."""
-        gained = (now - self._at) * self._each_second
-        self._left = min(self._each_second, self._left + gained)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+    def pause(self, now: float) -> float:
+        """How long (seconds) until one more may come; 0 where it may at this time (monotonic)."""
+        return max(0.0, self._next - now)
+
+    def take(self, now: float) -> None:
+        """One has come."""
+        self._next = max(self._next, now - self._rested) + self._interval
 
 
 class Timetable:

@@ -1,9 +1,9 @@
 """Serving: what the engine's event loop does, from the first lease to the last write.
 
 It takes the shards whose leases come, reads the log once for all of their endpoints (`feed`), finds
-who wants an event (`matching`), has it sent (`courier`) and writes how far each endpoint has come
-(`shard`), twice a second. It keeps promise 3 by its order: what was sent is written after it was
-sent, by whoever holds the lease. Whatever the store does, it waits and goes on.
+who wants an event (`matching`), has it sent (`courier`) and has written how far each endpoint has
+come (`writing`). It keeps promise 3 by its order: what was sent is written after it was sent, by
+whoever holds the lease. Whatever the store does, it waits and goes on.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tidings.delivery.webhooks.attempts import AttemptLog
 from tidings.delivery.webhooks.attending import Attending
 from tidings.delivery.webhooks.courier import Courier
 from tidings.delivery.webhooks.endpoints import Endpoints
 from tidings.delivery.webhooks.feed import MOST_EVENTS, Feed, Ring
 from tidings.delivery.webhooks.keys import SHARDS, shard_key, shard_of
 from tidings.delivery.webhooks.matching import Matching
-from tidings.delivery.webhooks.shard import Shard, load, write
+from tidings.delivery.webhooks.shard import Shard, load
 from tidings.delivery.webhooks.telling import tell_disabled, tell_skipped, tell_skipped_by_many
-from tidings.errors import LeaseLost, NotFound, OutcomeUnknown, StoreClosed, StoreUnavailable
+from tidings.delivery.webhooks.writing import BUSY_SECONDS, Writing
+from tidings.errors import NotFound, OutcomeUnknown, StoreUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from tidings.delivery.webhooks.attempts import Listed
     from tidings.delivery.webhooks.channel import Channel
     from tidings.delivery.webhooks.sending import Sender
-    from tidings.delivery.webhooks.shard import Snapshot
     from tidings.errors import HistoryPruned
     from tidings.event import Event
     from tidings.store.base import Store
@@ -48,27 +46,6 @@ __all__ = ["Serving"]
 
 _TURN_SECONDS = 0.25
 """The longest pause between two looks at clock and leases."""
-
-_WRITE_SECONDS = 0.5
-"""How often it is written what was sent."""
-
-_BUSY_WRITE_SECONDS = 0.1
-"""How often where much is sent: what is not written when a process dies is sent again."""
-
-_MUCH = 20
-"""So many attempts since the last write are much."""
-
-_WRITE_SHARE = 5
-"""It rests so many times as long as writing took."""
-
-_LONGEST_REST = 1.0
-"""But no longer (seconds)."""
-
-_POSITION_SECONDS = 5.0
-"""How often it is written that the log was read on, where nothing was sent."""
-
-_LAG_SECONDS = 2.0
-"""An endpoint that is so far behind the feed has a position of its own; nobody waits for it."""
 
 _COMPARE_SECONDS = 60.0
 """How often all endpoints are compared with those known, in case a change was not noted."""
@@ -115,10 +92,7 @@ class Serving:
         self._matching = Matching()
         self._shards: dict[int, Shard] = {}
         self._loading = False
-        self._log = AttemptLog(store)
-        self._write_at = self._position_at = self._compare_at = 0.0
-        self._written = 0
-        self._marks: deque[tuple[float, int]] = deque()
+        self._compare_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._courier = Courier(
             store,
@@ -139,6 +113,15 @@ class Serving:
             self._threads,
             self._writer,
             self._start,
+        )
+        self._writing = Writing(
+            store,
+            self._shards,
+            self._ring,
+            self._writer,
+            self._start,
+            removed=self._attending.forget,
+            lost=self._drop,
         )
 
     def wake(self) -> None:
@@ -165,7 +148,7 @@ class Serving:
         while not stopping.is_set():
             self._awake.clear()
             due = self._turn()
-            rest = _BUSY_WRITE_SECONDS if self._courier.under_way else _TURN_SECONDS
+            rest = BUSY_SECONDS if self._courier.under_way else _TURN_SECONDS
             if due is not None:
                 rest = min(rest, max(0.0, (due - self._clock.now()) / _MICROSECONDS))
             try:
@@ -182,7 +165,7 @@ class Serving:
         # Not for ever: if the store is away, who delivers next begins with what was written before.
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
-        last = [self._start(self._write_last(shard)) for shard in self._shards.values()]
+        last = [self._start(self._writing.write_last(shard)) for shard in self._shards.values()]
         if last:
             await asyncio.wait(last, timeout=_LAST_SECONDS)
 
@@ -200,11 +183,7 @@ class Serving:
         if now >= self._compare_at and self._shards:
             self._compare_at = now + _COMPARE_SECONDS
             self._start(self._attending.look(compare=True))
-        made = self._courier.sent + self._courier.failed
-        much = made - self._written >= _MUCH
-        if now >= self._write_at + (_BUSY_WRITE_SECONDS if much else _WRITE_SECONDS):
-            self._write_at, self._written = now, made
-            self._write_all(now)
+        self._writing.turn(self._courier.sent + self._courier.failed)
         return self._courier.look_at_due()
 
     # Shards --------------------------------------------------------------------------------------
@@ -234,7 +213,8 @@ class Serving:
         may_send = held and shard.ready and not shard.leaving
         if may_send and not shard.sending:
             shard.sending = True
-            for channel in list(shard.busy.values()):
+            # All: one that lags and about which all is written is not among the busy.
+            for channel in list(shard.channels.values()):
                 self._courier.look_at(shard, channel)
         shard.sending = may_send
         if shard.lease.wanted and not shard.leaving:
@@ -252,7 +232,7 @@ class Serving:
             calls = [self._in_thread(load, self._store, *item) for item in leases.items()]
             loaded = await asyncio.gather(*calls)
             ids = {id for each in loaded for id in each.channels}
-            await self._in_writer(self._log.learn, ids)
+            await self._writing.learn(ids)
             head = await self._in_thread(self._store.head)
             await self._begin([each for each in loaded if self._holds(each)], head)
         except (StoreUnavailable, OutcomeUnknown):
@@ -300,7 +280,7 @@ class Serving:
             await asyncio.wait(shard.tasks, timeout=_LEAVE_SECONDS)
         for task in list(shard.tasks):
             task.cancel()
-        await self._write_last(shard)
+        await self._writing.write_last(shard)
         self._drop(shard)
         await self._in_thread(self._leases.release, shard.lease.key)
 
@@ -374,62 +354,10 @@ class Serving:
 
         self._start(self._patiently(told))
 
-    # Writing -------------------------------------------------------------------------------------
-
-    def _write_all(self, now: float) -> None:
-        self._marks.append((now, self._ring.end))
-        while len(self._marks) > 1 and self._marks[1][0] <= now - _LAG_SECONDS:
-            self._marks.popleft()
-        all = now >= self._position_at
-        if all:
-            self._position_at = now + _POSITION_SECONDS
-        for shard in self._shards.values():
-            if shard.written_or_failed.is_set() and not shard.leaving:
-                snapshot = self._snapshot(shard, all=all)
-                if snapshot is not None:
-                    self._start(self._write(shard, snapshot))
-
-    def _snapshot(self, shard: Shard, *, all: bool) -> Snapshot | None:
-        at, floor = self._marks[0] if self._marks else (0.0, 0)
-        is_old = at <= self._loop.time() - _LAG_SECONDS
-        return shard.snapshot(self._ring.end, floor if is_old else 0, all=all)
-
-    async def _write_last(self, shard: Shard) -> None:
-        await shard.written_or_failed.wait()
-        snapshot = None if shard.lease.lost else self._snapshot(shard, all=True)
-        if snapshot is not None:
-            await self._write(shard, snapshot)
-
-    async def _write(self, shard: Shard, snapshot: Snapshot) -> None:
-        shard.written_or_failed.clear()
-        began = self._loop.time()
-        try:
-            await self._in_writer(write, self._store, snapshot, self._log)
-        except LeaseLost as error:
-            _log.info("%s", error)
-            self._drop(shard)
-        except (StoreUnavailable, OutcomeUnknown, StoreClosed) as error:
-            _log.info("what was sent could not be written yet: %s", error)
-            shard.failed(snapshot)
-        except Exception:  # noqa: BLE001 - a bug must not end deliveries
-            _log.exception("what was sent could not be written; it is tried again")
-            shard.failed(snapshot)
-        else:
-            shard.written(snapshot)
-            self._attending.forget(snapshot.gone)
-        finally:
-            shard.written_or_failed.set()
-            ended = self._loop.time()
-            rest = min(_LONGEST_REST, (ended - began) * _WRITE_SHARE)
-            self._write_at = max(self._write_at, ended + rest)
-
     # Threads and tasks ---------------------------------------------------------------------------
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._loop.run_in_executor(self._threads, call, *arguments)
-
-    async def _in_writer(self, call: Callable[..., T], *arguments: Any) -> T:
-        return await self._loop.run_in_executor(self._writer, call, *arguments)
 
     async def _patiently(self, call: Callable[[], object]) -> None:
         """Call this in a thread, again and again while the store is away."""

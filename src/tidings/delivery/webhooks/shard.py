@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tidings.delivery.webhooks.channel import Channel
@@ -27,10 +28,11 @@ from tidings.subscriptions.progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from tidings.delivery.webhooks.attempts import AttemptLog, Listed
+    from tidings.event import Event
     from tidings.store.base import Store
     from tidings.subscriptions.dead_letters import DeadLetter
     from tidings.subscriptions.leases import Lease
@@ -43,8 +45,13 @@ FIRST = {"position": 0, "writes": 0}
 _LEVEL: dict[str, Any] = Standing(Progress(0), lagging=False).to_value()
 """What is kept about an endpoint that keeps up."""
 
+_LEVEL_TEXT = encode_json(_LEVEL)
+
 _CHUNK = 256 * 1024
 """So much is written at once, about (bytes): a broker bounds its messages."""
+
+_LETTERS = 25
+"""So many dead letters are written at once, each with its attempts and an event that tells it."""
 
 _log = logging.getLogger("tidings.webhooks")
 
@@ -60,6 +67,7 @@ class Snapshot(NamedTuple):
         letters: dead letters that are to be kept.
         gone: keys of records that are to be removed afterwards.
         settled: what each endpoint has settled, to be remembered when it was written.
+        told: the events that tell of the letters, by the letters' keys.
     """
 
     lease: Lease
@@ -69,6 +77,7 @@ class Snapshot(NamedTuple):
     letters: list[DeadLetter]
     gone: list[str]
     settled: dict[str, int]
+    told: Mapping[str, Event] = MappingProxyType({})
 
 
 class Shard:
@@ -80,7 +89,7 @@ class Shard:
         channels: its endpoints.
 
     Attributes:
-        busy: those of the endpoints about which there may be something to write.
+        busy: those of the endpoints that are sent something, or have something in memory.
         asks: keys of asks that were carried out and are to be removed.
         sending: whether requests may begin.
         ready: whether it was seen what people asked for while nobody served it.
@@ -94,13 +103,15 @@ class Shard:
         self.lease = lease
         self.channels = channels
         self.busy = dict(channels)
+        self._touched = dict(channels)
         self.asks: list[str] = []
         self.sending = self.ready = self.leaving = False
         self.written_or_failed = asyncio.Event()
         self.written_or_failed.set()
         self.tasks: set[asyncio.Task[None]] = set()
+        # As texts, which the garbage collector leaves alone.
         self._kept = {
-            channel.id: channel.standing.to_value()
+            channel.id: encode_json(channel.standing.to_value())
             for channel in channels.values()
             if channel.standing.lagging
         }
@@ -118,23 +129,28 @@ class Shard:
 
     def add(self, channel: Channel) -> None:
         """An endpoint was made, or comes back after a change."""
-        self.channels[channel.id] = self.busy[channel.id] = channel
+        self.channels[channel.id] = channel
+        self.touch(channel)
         if channel.standing.lagging:
-            self._kept[channel.id] = channel.standing.to_value()
+            self._kept[channel.id] = encode_json(channel.standing.to_value())
 
     def touch(self, channel: Channel) -> None:
         """There may be something to write about an endpoint, if it is still one of these."""
         if self.channels.get(channel.id) is channel:
-            self.busy[channel.id] = channel
+            self.busy[channel.id] = self._touched[channel.id] = channel
 
     def remove(self, id: str) -> None:
         """An endpoint is no more."""
         self.channels.pop(id, None)
         self.busy.pop(id, None)
+        self._touched.pop(id, None)
         self._kept.pop(id, None)
 
     def snapshot(self, end: int, floor: int, *, all: bool) -> Snapshot | None:
         """What is to be written now; `written` or `failed` must follow.
+
+        Only those are looked at that were touched since, and those whose position the shard's own
+        depends on: thousands that wait for their schedule cost nothing.
 
         Args:
             end: up to where the feed has handed over.
@@ -148,27 +164,34 @@ class Shard:
         letters: list[DeadLetter] = []
         gone, self.asks = self.asks, []
         settled = {}
-        for channel in self.busy.values():
+        relied_on: dict[str, Channel] = {}
+        told: dict[str, Event] = {}
+        for channel in self._touched.values():
             id = channel.id
             at = settled[id] = channel.settled(end)
-            value = _standing(channel, at, end, floor)
-            if value is None:
+            lags = _lags(channel, at, end, floor)
+            if not lags:
                 position = min(position, at)
+                relied_on[id] = channel
             if channel.dirty or id not in self._kept:
-                now, kept = value or _LEVEL, self._kept.get(id, _LEVEL)
-                if now != kept:
+                now = channel.standing.to_value() if lags else _LEVEL
+                text = encode_json(now) if lags else _LEVEL_TEXT
+                if text != self._kept.get(id, _LEVEL_TEXT):
                     standings[id] = now
             if channel.attempts:
                 attempts[id], channel.attempts = channel.attempts, []
-            name = f"{LETTERS}{channel.endpoint.subscription}/"
-            gone += [f"{name}{one:020d}" for one in channel.settled_letters]
-            letters += channel.letters
-            channel.settled_letters, channel.letters = [], []
+            if channel.settled_letters or channel.letters:
+                name = f"{LETTERS}{channel.endpoint.subscription}/"
+                gone += [f"{name}{one:020d}" for one in channel.settled_letters]
+                letters += channel.letters
+                told |= channel.told
+                channel.settled_letters, channel.letters, channel.told = [], [], {}
             channel.dirty = False
         moved = position != self._written and self.level
         if not (standings or attempts or letters or gone or (moved and all)):
             return None
-        return Snapshot(self.lease, position, standings, attempts, letters, gone, settled)
+        self._touched = relied_on
+        return Snapshot(self.lease, position, standings, attempts, letters, gone, settled, told)
 
     def written(self, snapshot: Snapshot) -> None:
         """A snapshot was written."""
@@ -179,13 +202,14 @@ class Shard:
             if value is _LEVEL:
                 self._kept.pop(id, None)
             else:
-                self._kept[id] = value
+                self._kept[id] = encode_json(value)
         for id, at in snapshot.settled.items():
             channel = self.busy.get(id)
             if channel is not None:
                 channel.tidy(at)
                 if channel.resting and (channel.read is None or id in self._kept):
                     del self.busy[id]
+                    self._touched.pop(id, None)
 
     def _is_replayed(self, key: str) -> None:
         """A dead letter was removed or written anew, so it can be asked for again."""
@@ -202,11 +226,13 @@ class Shard:
             channel = self.channels.get(id)
             if channel is None:
                 continue
-            self.busy[id] = channel
+            self.touch(channel)
             channel.dirty = True
             channel.attempts[:0] = snapshot.attempts.get(id, [])
             name = channel.endpoint.subscription
             channel.letters[:0] = [one for one in snapshot.letters if one.subscription == name]
+            keys = [one.key for one in channel.letters if one.key in snapshot.told]
+            channel.told = {key: snapshot.told[key] for key in keys} | channel.told
             start = f"{LETTERS}{name}/"
             channel.settled_letters += [
                 int(key.removeprefix(start)) for key in snapshot.gone if key.startswith(start)
@@ -266,12 +292,17 @@ def write(store: Store, snapshot: Snapshot, log: AttemptLog) -> None:
     try:
         for id, attempts in snapshot.attempts.items():
             listed += log.puts(id, attempts)
+        before = snapshot.lease.value["position"]
         # Letters first: what no longer waits must not be gone before its letter is there.
-        puts = [Put(letter.key, letter.to_value()) for letter in snapshot.letters]
-        puts += [Put(STANDING + id, value) for id, value in snapshot.standings.items()]
+        for first in range(0, len(snapshot.letters), _LETTERS):
+            letters = snapshot.letters[first : first + _LETTERS]
+            told = [snapshot.told[one.key] for one in letters if one.key in snapshot.told]
+            kept = [Put(one.key, one.to_value()) for one in letters]
+            _write(store, snapshot.lease, before, kept, told)
+        puts = [Put(STANDING + id, value) for id, value in snapshot.standings.items()]
         chunks = list(_chunks(puts + listed))
         for chunk in chunks[:-1]:
-            _write(store, snapshot.lease, snapshot.lease.value["position"], chunk)
+            _write(store, snapshot.lease, before, chunk)
         _write(store, snapshot.lease, snapshot.position, chunks[-1])
     except BaseException:
         log.failed()
@@ -281,11 +312,13 @@ def write(store: Store, snapshot: Snapshot, log: AttemptLog) -> None:
     log.written(listed)
 
 
-def _write(store: Store, lease: Lease, position: int, puts: Sequence[Put]) -> None:
+def _write(
+    store: Store, lease: Lease, position: int, puts: Sequence[Put], told: Sequence[Event] = ()
+) -> None:
     # The count tells this write from the one before, should its outcome be unknown.
     value = {"position": position, "writes": lease.value.get("writes", 0) + 1}
     try:
-        store.append([], put=[*puts, lease.put(value)])
+        store.append(told, put=[*puts, lease.put(value)])
     except RevisionConflict:
         lease.forget()
         raise LeaseLost(lease.key) from None
@@ -294,13 +327,13 @@ def _write(store: Store, lease: Lease, position: int, puts: Sequence[Put]) -> No
     lease.saved(value)
 
 
-def _standing(channel: Channel, settled: int, end: int, floor: int) -> dict[str, Any] | None:
-    """What is to be kept of an endpoint that lags; none for one that keeps up."""
+def _lags(channel: Channel, settled: int, end: int, floor: int) -> bool:
+    """Bring up to date how an endpoint stands; returns whether it has a position of its own."""
     standing = channel.standing
     standing.lagging = not channel.keeps_up(end) or settled < floor
     standing.progress.position = settled
     standing.failing_since = channel.health.failing_since
-    return standing.to_value() if standing.lagging else None
+    return standing.lagging
 
 
 def _chunks(puts: Sequence[Put]) -> Iterator[list[Put]]:

@@ -171,6 +171,30 @@ def test_what_only_some_offer_is_run_by_those() -> None:
     assert record.value["owner"] is None
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_withdrawn_while_it_is_claimed_is_left_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    """It is neither held by who lives and does not run it, nor there anew where it was removed."""
+    store, time = MemoryStore(), Time()
+    if there:
+        store.put(KEYS[0], {"position": 5, "owner": None})
+    leases = offering(store, time, KEYS[:1])
+    put = store.put
+
+    def withdrawn(key: str, value: Any, expected: int | None = None) -> int:
+        if key == KEYS[0]:
+            monkeypatch.undo()
+            leases.withdraw(key)
+        return put(key, value, expected)
+
+    monkeypatch.setattr(store, "put", withdrawn)
+    leases.turn()
+    record = store.get(KEYS[0])
+    assert leases.all_held() == []
+    assert (record and record.value) == ({"position": 5, "owner": None} if there else None)
+
+
 def test_what_was_claimed_before_the_store_went_away_is_told(tmp_path: Path) -> None:
     """Else nothing would run it, though its owner lives."""
     store, time = FaultyStore(str(tmp_path / "events.db")), Time()

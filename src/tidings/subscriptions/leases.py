@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from socket import gethostname
 from threading import Event as Signal
@@ -283,6 +284,8 @@ class Leases:
             if lease is not None:
                 lease.wanted = False
                 return False
+            if key not in self._offers:
+                return False  # withdrawn since this turn began
         record = self._store.get(key)
         owner = None if record is None else record.value.get(OWNER)
         if owner in alive and owner != self.worker:
@@ -298,8 +301,14 @@ class Leases:
         inherited = owner not in (None, self.worker)
         taken = Lease(self._store, key, self.worker, new, inherited=inherited)
         with self._lock:
-            self._held[key] = taken
-        return True
+            is_offered = key in self._offers
+            if is_offered:
+                self._held[key] = taken
+        if not is_offered and record is None:
+            # Withdrawn just now, maybe because it is no more: it must not be there anew.
+            with suppress(RevisionConflict):
+                self._store.delete(key, revision)
+        return is_offered  # what was there before and is not, `_give_back` gives up
 
     def _give_way(self, key: str) -> bool:
         with self._lock:

@@ -10,6 +10,9 @@ from tidings.errors import InvalidSetting
 from tidings.integrations.discretion import REDACTED, Discretion
 
 HIDDEN = {
+    "AssertionError: assert token == 's3cret'": "s3cret",
+    "assert password != 's3cret words'": "words",
+    "tokens: 17-s3cret": "s3cret",
     "curl -H 'Authorization: Bearer s3cret-words' https://example.org": "s3cret-words",
     "curl -H 'Authorization: ApiKey s3cret words' x": "s3cret words",
     "curl -u ann:s3cret https://example.org": "s3cret",
@@ -64,6 +67,8 @@ HIDDEN = {
     "curl https://hooks.slack.com/services/T0/B0/s3cret": "s3cret",
 }
 PLAIN = (
+    "max_tokens=4096, processed 17 tokens: 12 kept",
+    '{"input_tokens": 12, "tokens_used":3}',
     "pytest -q --durations=5",
     "mkdir -p /home/ada/fig && cd /home/ada/fig",
     "git commit -m 'Rename the tokenizer'",

@@ -1,4 +1,4 @@
-"""Discretion: what is kept of what people and AI agents wrote, and what is cut out of it.
+"""Discretion: what is kept of what people, programs and AI agents wrote, and what is cut out of it.
 
 Prompts, answers and outputs are left out unless they are asked for, and no text is kept whole: what
 looks like a secret becomes `[redacted]`, and what is too long is cut. Where in doubt it hides too
@@ -87,6 +87,18 @@ class Discretion:
             settings.agent_text_limit(),
             (*settings.agent_redact(), *redact),
         )
+
+    @classmethod
+    def of_programs(cls, limit: int) -> Discretion:
+        """What is kept of what programs say: all of it, but for secrets.
+
+        Args:
+            limit: how much of one text is kept (characters).
+
+        Raises:
+            InvalidSetting: a pattern of `TIDINGS_AGENT_REDACT` cannot be used.
+        """
+        return cls("all", limit, settings.agent_redact())
 
     def at_most(self, content: str) -> Discretion:
         """The same, but keeping no more than this content.

@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 from tidings.bus import Bus
 from tidings.errors import InvalidEvent
-from tidings.integrations.log_records import payload_of, type_of
+from tidings.integrations.log_records import Telling, type_of
 from tidings.store.base import Batch
 from tidings.timestamps import format_instant
 
@@ -46,9 +46,10 @@ class LogHandler(logging.Handler):
         level: only records of this level and above.
         patience: how long `flush`, and with it the end of the process, waits for what is not kept
             yet (seconds).
+        redact: whether what looks like a secret becomes `[redacted]`, as in the texts of AI agents.
 
     Raises:
-        InvalidSetting: the URL names no backend.
+        InvalidSetting: the URL names no backend, or a pattern of `TIDINGS_AGENT_REDACT` is none.
 
     `dictConfig` takes it as `{"class": "tidings.LogHandler", "project": "figrecipe"}`. Fields that
     were given as `extra` are in the event's payload.
@@ -70,7 +71,10 @@ class LogHandler(logging.Handler):
         project: str = "",
         level: int | str = logging.WARNING,
         patience: float = 2.0,
+        *,
+        redact: bool = True,
     ) -> None:
+        self._telling = Telling(redact=redact)
         # First, since it may fail: logging would flush a handler that was never made.
         self._bus = Bus(store)
         # Loaded here and not in the thread: a fork in the middle of an import there would leave the
@@ -149,7 +153,7 @@ class LogHandler(logging.Handler):
             type_of(record.levelno),
             self._project,
             status,
-            payload_of(record),
+            self._telling.payload_of(record),
             timestamp=format_instant(int(record.created * 1_000_000)),
         )
 

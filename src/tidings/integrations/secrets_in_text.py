@@ -24,9 +24,11 @@ _MARKS = (
     "hooks.slack",
 )
 
+# How many tokens there are is no secret: max_tokens=4096.
+_UNCOUNTED = r"""token(?!s\w{0,20}\\{0,8}["']?[\s=:]{1,9}\d{1,12}\b(?![.-]?\w))"""
 _NAMES = (
-    r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?:api|access|private|account)[_-]?key"
-    r"|(?<![a-z])pass(?![a-z]))"
+    rf"(?:passw(?:or)?d|passphrase|secret|{_UNCOUNTED}|credential"
+    r"|(?:api|access|private|account)[_-]?key|(?<![a-z])pass(?![a-z]))"
 )
 _QUOTED = r"""\$?(?:"(?:[^"\\]|\\.)*"?|'[^']*'?)"""
 # What is in quotes within JSON that is itself in quotes.
@@ -36,7 +38,7 @@ _WORD = rf"""(?:\\.|[^\s"'&;|,\\]|,(?![\s"'])|(?={_QUOTED}[\s&;|]|["'][\w$]){_QU
 _LISTED = r"\[[^\]]*\]?|\{[^}]*\}?"
 _BLOCK = r"[|>][-+]?[ \t]*\r?\n(?:[ \t]+[^\n]*\n?)*"
 _VALUE = rf"(?:{_LISTED}|{_BLOCK}|{_ESCAPED}|{_QUOTED}(?=[\w$\\\"']){_WORD}*|{_QUOTED}|{_WORD}+)"
-_IS = r"\\{0,8}[\"']?\s{0,40}(?:=>|:=|[=:])\s{0,40}"
+_IS = r"\\{0,8}[\"']?\s{0,40}(?:=>|:=|[!=]==?|[=:])\s{0,40}"
 _FLAG = rf"(?<![\w-])--?[\w-]{{0,40}}(?:{_NAMES}|pass|cookie)[\w-]{{0,40}}"
 # Options of a command before the one that is meant.
 _OPTIONS = r"\s(?:[^|;&\n]{0,200}\s)?"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integrations.claude_code.recorded import PATH, SECRETS, SESSION, TEXTS, TREE, told
-from tests.server.conftest import Server
+from tests.server.conftest import PATIENCE, Server
 from tidings.bus import Bus
 from tidings.server.keys import KeyRing
 
@@ -27,7 +27,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this file; it keeps prompts unless a request objects."""
     environment = {name: "" for name in os.environ if name.startswith("TIDINGS_")}
-    environment["TIDINGS_AGENT_CONTENT"] = "prompts"
+    environment |= {"TIDINGS_AGENT_CONTENT": "prompts", "TIDINGS_DEADLINE": str(PATIENCE)}
     started = Server(tmp_path_factory.mktemp("served"), (), environment)
     yield started
     started.kill()
@@ -133,7 +133,7 @@ def test_keys_are_for_their_projects(tmp_path: Path) -> None:
         _, fig = ring.create("fig", ["emit"], ["fig"])
         _, two = ring.create("two", ["emit"], ["a", "b"])
         _, reader = ring.create("reader", ["read"])
-    keyed = Server(tmp_path, (), {})
+    keyed = Server(tmp_path, (), {"TIDINGS_DEADLINE": str(PATIENCE)})
     try:
         with keyed.client() as client:
 

@@ -14,7 +14,7 @@ import pytest
 
 import tidings
 from tidings.bus import Bus
-from tidings.errors import StoreUnavailable
+from tidings.errors import InvalidSetting, StoreUnavailable
 from tidings.integrations import log_handler
 from tidings.integrations.log_records import LONGEST_TEXT
 
@@ -92,6 +92,51 @@ def test_exceptions(log: logging.Logger) -> None:
     assert "test_exceptions" in raised.payload["exception"]["traceback"]
     assert "exception" not in other.payload
     assert "test_exceptions" in other.payload["stack"]
+
+
+SAID = "cannot log in with password=hunter2 at postgres://ann:hunter2@db/x"
+BESIDE = {"api_key": "hunter2", "answers": ["Bearer hunter2", {"token": 7, "cookie": b"hunter2"}]}
+
+
+@pytest.mark.parametrize("redact", [True, False])
+def test_secrets(log: logging.Logger, *, redact: bool) -> None:
+    """What looks like a secret is hidden in whatever a record says, unless all is asked for."""
+    log.addHandler(tidings.LogHandler(patience=PATIENCE, redact=redact))
+    try:
+        raise ValueError("no such token: hunter2")  # noqa: TRY301 - it is what is told of
+    except ValueError:
+        log.exception(SAID, extra=BESIDE)
+    log.handlers[0].flush()
+    (event,) = kept()
+    said = event.payload
+    texts = [said["message"], said["exception"]["message"], said["exception"]["traceback"]]
+    for text in (*texts, json.dumps(said["extra"])):
+        assert ("hunter2" in text) is not redact
+        assert ("[redacted]" in text) is redact
+    assert said["extra"]["answers"][1]["token"] == 7
+
+
+def test_secrets_of_ones_own(log: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`TIDINGS_AGENT_REDACT` says what else is hidden; what is no pattern is an error at once."""
+    monkeypatch.setenv("TIDINGS_AGENT_REDACT", "ACME-[0-9]+")
+    log.addHandler(tidings.LogHandler(patience=PATIENCE))
+    log.warning("%s was asked for", "ACME-17")
+    log.handlers[0].flush()
+    assert [event.payload["message"] for event in kept()] == ["[redacted] was asked for"]
+    monkeypatch.setenv("TIDINGS_AGENT_REDACT", "(")
+    with pytest.raises(InvalidSetting, match="TIDINGS_AGENT_REDACT"):
+        tidings.LogHandler()
+
+
+@pytest.mark.parametrize("before", [0, LONGEST_TEXT - 20, LONGEST_TEXT - 5])
+def test_secrets_where_a_text_is_cut(log: logging.Logger, before: int) -> None:
+    """A secret whose end lies beyond what is kept of a text is hidden as well."""
+    log.addHandler(tidings.LogHandler(patience=PATIENCE))
+    log.warning("%s ghp_%s %s", "x" * before, "a1" * 20, "y" * LONGEST_TEXT)
+    log.handlers[0].flush()
+    (event,) = kept()
+    assert "a1" not in event.payload["message"]
+    assert len(event.payload["message"]) == LONGEST_TEXT + 1
 
 
 class Unshowable:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.server.conftest import Server
+from tests.server.conftest import PATIENCE, Server
 from tidings.server.keys import KeyRing
 from tidings.store import open_store
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from tidings.store.base import Store
 
 EXPORTS = Path(__file__).with_name("exports")
+
+
+def environment_of_servers() -> dict[str, str]:
+    """No setting from outside; and no store is given up because a thread rested with its lock."""
+    none = {name: "" for name in os.environ if name.startswith("TIDINGS_")}
+    return {**none, "TIDINGS_DEADLINE": str(PATIENCE)}
 
 
 @pytest.fixture
@@ -37,7 +43,7 @@ def export() -> Callable[[str], dict[str, Any]]:
 @pytest.fixture(scope="session")
 def traced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server; tests keep apart by the ids of their traces."""
-    environment = {name: "" for name in os.environ if name.startswith("TIDINGS_")}
+    environment = environment_of_servers()
     started = Server(tmp_path_factory.mktemp("served"), ("--no-deliver",), environment)
     yield started
     started.kill()
@@ -67,7 +73,7 @@ def keyed_server(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str]]]:
         tokens = {"reader": ring.create("reader", ["read"])[1]}
         for project in ("figrecipe", "website"):
             tokens[project] = ring.create(project, ["emit"], [project])[1]
-    environment = {name: "" for name in os.environ if name.startswith("TIDINGS_")}
+    environment = environment_of_servers()
     started = Server(home, ("--no-deliver",), environment)
     yield started, tokens
     started.kill()

@@ -26,6 +26,7 @@ from tidings.server import create_app
 from tidings.server.config import APIServerConfig
 from tidings.server.ingest.sizes import ARRAY_BYTES
 from tidings.store.query import Query
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,7 +150,8 @@ def test_a_span_that_goes_on(client: httpx.Client, store: Store) -> None:
 def test_a_real_sdk(client: httpx.Client, traced_server: Server) -> None:
     """What OpenTelemetry's own exporter sends, gzipped, is understood, and so is our answer."""
     finished = InMemorySpanExporter()
-    exporter = OTLPSpanExporter(f"{traced_server.url}/v1/traces", compression=Compression.GZIP)
+    address = f"{traced_server.url}/v1/traces"
+    exporter = OTLPSpanExporter(address, compression=Compression.GZIP, timeout=PATIENCE)
     provider = TracerProvider(resource=Resource.create({"service.name": "figrecipe"}))
     provider.add_span_processor(SimpleSpanProcessor(finished))
     tracer = provider.get_tracer("figrecipe")

@@ -91,6 +91,34 @@ def payload() -> dict[str, Any]:
 # What is told -------------------------------------------------------------------------------------
 
 
+SECRETS = """
+def test_asked():
+    assert not "refused: token == 'hunter2'"
+
+def test_sent():
+    raise OSError("cannot reach https://ann:hunter2@example.org/")
+"""
+
+
+@pytest.mark.parametrize("redact", [True, False])
+def test_secrets(run: Run, pytester: pytest.Pytester, *, redact: bool) -> None:
+    """What looks like a secret in an error is hidden, unless the configuration says otherwise."""
+    if not redact:
+        pytester.makeini("[pytest]\ntidings_redact = false\n")
+    pytester.makepyfile(SECRETS)
+    run("--assert=rewrite")
+    said = payload()
+    texts = [said["log_tail"], *(failure["error"] for failure in said["failures"])]
+    assert len(texts) == 3
+    for text in texts:
+        assert ("hunter" in text) is not redact
+        assert ("[redacted]" in text) is redact
+    assert [failure["test"].rpartition("::")[2] for failure in said["failures"]] == [
+        "test_asked",
+        "test_sent",
+    ]
+
+
 def test_a_run(run: Run, pytester: pytest.Pytester) -> None:
     """Exit code, counts, what failed and why, what was slow, where it was, in the default store."""
     pytester.makepyprojecttoml('[project]\nname = "figrecipe"\n[tool.pytest]\nstrict = false\n')
@@ -280,8 +308,9 @@ def test_where_no_tests_run(run: Run, pytester: pytest.Pytester, option: str) ->
     assert told() == []
 
 
-def test_loaded_by_itself(pytester: pytest.Pytester) -> None:
+def test_loaded_by_itself(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """As installed, it is on where the configuration says so, and else loads next to nothing."""
+    monkeypatch.setenv("TIDINGS_DEADLINE", "60")  # a slow machine may take its time to keep it
     pytester.makepyfile(
         test_it="""
         import sys

@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """Declare the settings."""
     _leave_as_it_is(pluginmanager)
     parser.addini(NAME, "emit a test_complete event at the end of each run", "bool", default=False)
+    parser.addini("tidings_redact", "hide in it what looks like a secret", "bool", default=True)
     parser.addini("tidings_project", "what the event belongs to; the project's name", default="")
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     import pytest
@@ -21,6 +22,9 @@ MOST_FAILURES = 50
 MOST_SLOWEST = 10
 LONGEST_LINE = 300
 """The longest a test's id or the first line of its error may be (characters)."""
+
+LOOKED_AT = 8_000
+"""Of a longer line so much is looked at: what is cut may be the end of a secret (characters)."""
 
 _LEAST_SLOW = 0.005
 """What takes less is not slow; pytest's own `--durations` says so, too (seconds)."""
@@ -44,11 +48,15 @@ _ALWAYS = ("passed", "failed", "errors", "skipped")
 class Recording:
     """Takes down what is reported.
 
+    Args:
+        redact: takes out of an error what should not be kept; tests' names are kept as they are.
+
     Attributes:
         failures: tests that failed, or what could not be collected: the first ones.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
         self.failures: list[dict[str, Any]] = []
         self._counts: Counter[str] = Counter()
         self._running: dict[str, float] = {}
@@ -75,10 +83,17 @@ class Recording:
         """A test failed, or something could not be collected."""
         if len(self.failures) >= MOST_FAILURES:
             return
-        failure = {"test": one_line(report.nodeid), "error": first_line(report)}
+        failure = {"test": one_line(report.nodeid), "error": self._careful(message_of(report))}
         if report.when in _BESIDE:  # xdist has a word of its own where a worker died
             failure["when"] = str(report.when)
         self.failures.append(failure)
+
+    def failed_itself(self, message: str) -> None:
+        """Pytest itself failed."""
+        self.failures.append({"test": "", "error": self._careful(message)})
+
+    def _careful(self, text: str) -> str:
+        return self._redact(one_line(text, LOOKED_AT))[:LONGEST_LINE]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -100,8 +115,8 @@ class Recording:
         push(self._slowest, (seconds, test))
 
 
-def first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """The first line of what went wrong, as pytest's short summary has it."""
+def message_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """What went wrong; its first line is what pytest's short summary has."""
     found = report.longrepr
     message = getattr(getattr(found, "reprcrash", None), "message", None)
     if message is None:
@@ -110,14 +125,14 @@ def first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
         told = [line[1:].strip() for line in lines if line.startswith("E")] or lines[-1:] or [""]
         # A syntax error says first where it is, and last what it is.
         message = told[-1] if told[0].startswith("File ") else told[0]
-    return one_line(message.strip())
+    return str(message).strip()
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     r"""The first line of a text, not too long; what UTF-8 cannot hold is spelled out.
 
     >>> one_line("assert '\ud800' in name\nE")
     "assert '\\ud800' in name"
     """
-    line = next(iter(text.splitlines()), "")[:LONGEST_LINE]
+    line = next(iter(text.splitlines()), "")[:longest]
     return line.encode("utf-8", "backslashreplace").decode()

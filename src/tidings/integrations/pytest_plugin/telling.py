@@ -15,7 +15,7 @@ from time import monotonic
 import pytest
 
 from tidings import context, settings
-from tidings.integrations.pytest_plugin.recording import Recording, one_line
+from tidings.integrations.pytest_plugin.recording import LOOKED_AT, Recording, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Telling:
 
         self._context = context.detect(cwd=str(self._config.rootpath))
         self._project = self._config.getini("tidings_project") or _name_of(self._config)
+        if self._config.getini("tidings_redact"):
+            from tidings.integrations.discretion import Discretion
+
+            self._recording = Recording(Discretion.of_programs(LOOKED_AT).text)
         self._deadline = settings.deadline()
         # Nothing is opened before the event is kept.
         self._bus: Bus = Bus(context=False)
@@ -85,7 +89,7 @@ class Telling:
     def pytest_internalerror(self, excrepr: object) -> None:
         """Take down why pytest itself failed."""
         line = str(excrepr).strip().splitlines()[-1:] or ["internal error"]
-        self._recording.failures.append({"test": "", "error": one_line(line[0])})
+        self._recording.failed_itself(line[0])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self) -> None:

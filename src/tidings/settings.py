@@ -16,8 +16,8 @@
     TIDINGS_CAUSATION_ID    what caused them
     TIDINGS_AGENT_CONTENT   off, prompts or all: which texts of AI agents are kept; off
     TIDINGS_AGENT_TEXT_LIMIT  how much of one such text is kept (characters); 1000
-    TIDINGS_AGENT_REDACT    what is cut out of such texts beside known secrets: regular expressions,
-                            one a line; nothing
+    TIDINGS_AGENT_REDACT    what is cut out of such texts, log records and test runs beside known
+                            secrets: regular expressions, one a line; nothing
     TIDINGS_API_URL         where each event is forwarded to, with
     TIDINGS_API_KEY         what is shown there; nothing is forwarded unless both are set
 

@@ -15,7 +15,7 @@ import pytest
 from tidings.bus import Bus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tidings.event import Event
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "tidings"]
 PATIENCE = 60
 """How long anything may take before a test fails instead of hanging (seconds)."""
+
+# The command with a short deadline for locks, and patience for what only takes its time.
+PATIENT = [
+    sys.executable,
+    "-c",
+    "from tidings.cli import main, patience; patience.SPARE = 60.0; main()",
+]
 
 # Makes the terminal among the standard streams the controlling one, then becomes the command.
 SEATED = (
@@ -39,15 +46,24 @@ class Shell:
         self.home = home
         self.url = f"sqlite:///{home}/events.db"
         self.spool = home / "spool"
-        self.environment = {**os.environ, "TIDINGS_HOME": str(home)}
+        # With the deadline of a second, what a slow machine emits may wait in the spool instead.
+        self.environment = {
+            **os.environ,
+            "TIDINGS_HOME": str(home),
+            "TIDINGS_DEADLINE": str(PATIENCE),
+        }
         self._started: list[subprocess.Popen[bytes]] = []
 
     def __call__(
-        self, *arguments: str, stdin: bytes = b"", **environment: str
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        command: Sequence[str] = COMMAND,
+        **environment: str,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end, with pipes for its streams."""
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             input=stdin,
             capture_output=True,
             env={**self.environment, **environment},
@@ -90,6 +106,8 @@ class Terminal:
     def __init__(self, command: list[str], environment: dict[str, str], **streams: int) -> None:
         self.descriptor, self.other_end = os.openpty()
         termios.tcsetwinsize(self.other_end, (24, 80))
+        self.found = self.modes()
+        """The modes it was in before anybody sat at it."""
         given = {**dict.fromkeys(("stdin", "stdout", "stderr"), self.other_end), **streams}
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, "-c", SEATED, *command],

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.conftest import PATIENT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -104,7 +106,7 @@ class TestTrouble:
         shell("emit", "first")
         connection = sqlite3.connect(shell.home / "events.db", isolation_level=None)
         connection.execute("BEGIN EXCLUSIVE")
-        done = shell("emit", "second", "--strict", TIDINGS_DEADLINE="0.1")
+        done = shell("emit", "second", "--strict", command=PATIENT, TIDINGS_DEADLINE="0.1")
         connection.close()
         assert done.returncode == 0
         assert str(shell.spool).encode() in done.stderr
@@ -158,9 +160,15 @@ class TestTrouble:
 
     def test_gives_up_a_store_that_hangs(self, shell: Shell) -> None:
         """A store that never answers holds up the job for a bounded time; the event then waits."""
+        # Its second counts from where the store hangs, and the spool has all the time it needs.
         code = (
-            "import os; from tidings.bus import Bus; from tidings.cli import main\n"
-            "Bus.publish = lambda *_, **__: os.read(os.pipe()[0], 1)  # a dead file system\n"
+            "import os; from threading import Event, Thread\n"
+            "from tidings.bus import Bus; from tidings.cli import emit, main, patience\n"
+            "hangs = Event()\n"
+            "Bus.publish = lambda *_, **__: (hangs.set(), os.read(os.pipe()[0], 1))\n"
+            "class Late(Thread):\n"
+            "    def join(self, seconds): hangs.wait(60); super().join(seconds)\n"
+            "patience.Thread = Late; emit.SPARE = 60\n"
             "main()"
         )
 

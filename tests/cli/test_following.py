@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def bus(shell: Shell) -> Iterator[Bus]:
     """The bus on the shell's store, to emit beside it."""
-    with Bus(shell.url) as opened:
+    with Bus(shell.url, deadline=60) as opened:
         yield opened
 
 

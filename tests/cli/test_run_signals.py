@@ -100,7 +100,19 @@ def test_signals_before_the_command_is_there_are_not_lost(shell: Shell) -> None:
 
 def test_a_command_that_outlives_sigterm_leaves_a_trace(shell: Shell) -> None:
     """Some time after a SIGTERM that did not end it, `run.signaled` is kept; SIGKILL may follow."""
-    code = "from tidings.cli import main, run\nrun._KILL_PATIENCE = 0.05\nmain()"
+    # Kept once the command has answered, however long that takes here.
+    code = (
+        "from time import sleep\n"
+        "from tidings.cli import main, run\n"
+        "from tidings.cli.run.events import RunEvents\n"
+        "keep = RunEvents.lives_on_after\n"
+        "def keep_later(events, name):\n"
+        "    while 'stubborn' not in events.tail.text(): sleep(0.01)\n"
+        "    keep(events, name)\n"
+        "RunEvents.lives_on_after = keep_later\n"
+        "run._KILL_PATIENCE = 0.05\n"
+        "main()"
+    )
     line = "trap 'echo stubborn' TERM; echo ready; while :; do sleep 0.01; done"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "run", "--", "sh", "-c", line],
@@ -125,6 +137,8 @@ def test_a_killed_wrapper_leaves_the_start(shell: Shell) -> None:
     process = shell.start("run", "--", "sh", "-c", "echo ready; read x")
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
+    # A command begins without its start, where that takes a store more than a moment.
+    shell.json("wait", "run.started", "--after", "0", "--timeout", "60")
     process.kill()
     process.wait(60)
     assert [event.type for event in shell.events()] == ["run.started"]

@@ -139,9 +139,8 @@ def test_the_terminal_is_left_as_it_was_found(seat: Any) -> None:
         terminal = seat(
             "sh", "-c", 'stty rows 24; "$@"; echo end $?; read x', "sh", *RUN, *python(code)
         )
-        before = terminal.modes()
         terminal.until(b"end ")
-        assert terminal.modes() == before
+        assert terminal.modes() == terminal.found
 
 
 def test_a_full_screen_program_works(seat: Any) -> None:
@@ -250,12 +249,12 @@ class TestJobs:
     def test_a_job_in_the_background_is_stopped_when_it_reads(self, bash: Any) -> None:
         """A command started with & stops for input, as without us, and can be brought back."""
         bash.type(RUN_LINE + b" sh -c 'echo rea''dy; read x; echo got $x' &\r")
-        bash.until(b"outer> ")
+        shown = bash.until(b"outer> ")
         bash.type(b"until [[ $(jobs) == *Stopped* ]]; do :; done; fg\r")
-        bash.until(b"fg\r\n")
-        bash.until(b"ready\r\n")
+        shown += bash.until(b"fg\r\n")
         bash.type(b"word\r")
-        bash.until(b"got word")
+        shown += bash.until(b"got word")
+        assert b"ready\r\n" in shown  # before or after any of the shell's own lines
 
     def test_a_shell_in_the_run_has_jobs_of_its_own(self, bash: Any) -> None:
         """Ctrl-Z in an inner shell stops the inner shell's job, not the run."""
@@ -280,11 +279,21 @@ class TestJobs:
 
 def test_ctrl_z_where_nobody_could_wake_it_goes_on(seat: Any) -> None:
     """With no shell above, Ctrl-Z does not leave the command stopped for good."""
-    terminal = seat(*RUN, "sh", "-c", "echo ready; exec cat")
+    # Awaited, not handled, as for the window size. What is typed while the terminal is given back
+    # for a moment would be a line's, so the keys come once it is taken again.
+    code = (
+        "import signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])\n"
+        "print('ready', flush=True)\n"
+        "signal.sigwait([signal.SIGCONT]); print('woken', flush=True)\n"
+        "print(sys.stdin.read().split())"
+    )
+    terminal = seat(*RUN, *python(code))
     terminal.until(b"ready\r\n")
-    terminal.type(b"\x1atwo\r")
-    terminal.until(b"two\r\ntwo\r\n")
-    terminal.type(b"\x04")
+    terminal.type(b"\x1a")
+    terminal.until(b"woken\r\n")
+    terminal.type(b"two\r\x04")
+    terminal.until(b"['two']")
     assert terminal.ended() == 0
 
 

@@ -38,7 +38,7 @@ def test_what_is_missed_is_shown(shell: Shell) -> None:
     shell("watch", "add", "nightly", "--within", "1h")
     with open_store(shell.url) as store:
         (duty,) = duties(store)
-        leases = Leases(store)
+        leases = Leases(store, patience=60)
         leases.offer(duty.key, duty.first)
         leases.turn()
         lease = leases.held(duty.key)

@@ -1,7 +1,8 @@
 """`tidings tail` and `wait`: what is kept from now on, as it comes.
 
 Both keep promise 2 by way of the bus: they go on from a position, and miss and repeat nothing. What
-other machines left in the spool meanwhile is moved into the store every few seconds.
+other machines left in the spool meanwhile is moved into the store every few seconds. A store that
+is away is waited for, and the standard error tells of it: silence then means that nothing happens.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidings.bus import Bus
     from tidings.cli.command import Given
+    from tidings.store.base import Store
 
 __all__ = ["COMMANDS"]
 
 _LINES = 20
 _COLLECT_EVERY = 5.0
 """How long an event may wait in the spool beside someone who follows (seconds)."""
+
+_LOOK_EVERY = 1.0
+"""Between two looks at whether the store is away (seconds)."""
 
 
 def _tail(given: Given) -> int:
@@ -42,8 +47,7 @@ def _tail(given: Given) -> int:
         _print_past(bus, display, given, followed(Query(**filters)).replace(before=head + 1))
         if given["follow"]:
             _end_with_output()
-            if is_default(given):
-                _keep_collecting(bus)
+            _stay_beside(bus, given)
             for event in bus.follow(after=head, **filters):
                 display.event(event)
     return DONE
@@ -78,8 +82,7 @@ def _wait(given: Given) -> int:
     with opened_to_read(given) as bus:
         if after is None:
             after = bus.store.head()
-        if is_default(given):
-            _keep_collecting(bus)
+        _stay_beside(bus, given)
         event = bus.wait_for(after=after, timeout=given["timeout"], **filters)
         if event is None:
             say("no such event came in time")
@@ -88,15 +91,33 @@ def _wait(given: Given) -> int:
     return DONE
 
 
-def _keep_collecting(bus: Bus) -> None:
-    Thread(target=_collect_now_and_then, args=(bus,), daemon=True).start()
+def _stay_beside(bus: Bus, given: Given) -> None:
+    """What else is done while events are waited for."""
+    Thread(target=_tell_of_outages, args=(bus.store,), daemon=True).start()
+    if is_default(given):
+        Thread(target=_collect_now_and_then, args=(bus,), daemon=True).start()
 
 
 def _collect_now_and_then(bus: Bus) -> None:
     pause = Flag()
+    hindered = False
     while not pause.wait(_COLLECT_EVERY):
-        if not collect_quietly(bus):
-            return
+        hindered = not collect_quietly(bus, told=hindered)
+
+
+def _tell_of_outages(store: Store) -> None:
+    pause = Flag()
+    before, told = None, False
+    while not pause.wait(_LOOK_EVERY):
+        trouble = store.trouble()
+        # One look may fall upon a change of servers, which nobody needs to know of.
+        if trouble is not None and before is not None and not told:
+            say(f"the store is away and waited for; until then nothing is shown: {trouble}")
+            told = True
+        elif trouble is None and told:
+            say("the store is back; what was kept meanwhile is shown")
+            told = False
+        before = trouble
 
 
 def _end_with_output() -> None:

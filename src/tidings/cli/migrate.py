@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from tidings import settings
 from tidings.cli.command import Command, Option, WrongUsage
+from tidings.cli.existing import ensure_exists
 from tidings.cli.exit_codes import DONE, NO
 from tidings.cli.progress import Progress
 from tidings.cli.show import Display, printable, say
@@ -28,6 +29,7 @@ _PATIENCE = 10.0
 def _migrate(given: Given) -> int:
     if given["url"] is not None:
         raise WrongUsage("both stores are named by words, FROM and TO; --url says nothing here")
+    ensure_exists(given.words[0])
     patience = settings.deadline() if os.environ.get("TIDINGS_DEADLINE") else _PATIENCE
     with ExitStack() as stack:
         source, target = (

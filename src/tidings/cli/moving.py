@@ -26,7 +26,7 @@ _FORMS = ("ndjson", "cloudevents")
 def _export(given: Given) -> int:
     target = given.words[0]
     query = Query(after=given["after"] or 0, **filters_of(given))
-    with opened_to_read(given) as bus, Progress("events", given) as progress:
+    with opened_to_read(given, must_exist=True) as bus, Progress("events", given) as progress:
         exported = export_events(
             bus.store,
             target,

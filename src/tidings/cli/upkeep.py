@@ -7,7 +7,7 @@ import os
 from tidings import settings
 from tidings.cli.command import Command, Option, WrongUsage
 from tidings.cli.exit_codes import DONE, NO
-from tidings.cli.opening import opened
+from tidings.cli.opening import opened, opened_if_there
 from tidings.cli.show import Display, printable, say
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ def _say_what_waits(forwarded: Forwarded) -> None:
 
 def _check(given: Given) -> int:
     display = Display(given)
-    with opened(given) as bus:
+    with opened_if_there(given) as bus:
         problems = bus.store.check()
         for problem in problems:
             display.record({"problem": problem}, printable(problem))
@@ -109,7 +109,7 @@ def _check(given: Given) -> int:
 
 def _backup(given: Given) -> int:
     path = os.path.abspath(given.words[0])
-    with opened(given) as bus:
+    with opened_if_there(given) as bus:
         bus.store.backup(path)
     size = os.path.getsize(path)
     Display(given).record(

@@ -66,6 +66,7 @@ class Following:
 
     Attributes:
         url: as given.
+        trouble: why the stream cannot be followed now, where that is tried again.
     """
 
     def __init__(self, connection: Connection, stream: Stream, buffer: Buffer, url: str) -> None:
@@ -73,6 +74,7 @@ class Following:
         self._stream = stream
         self._buffer = buffer
         self.url = url
+        self.trouble: TidingsError | None = None
         self._woken = asyncio.Event()
         self._behind_since: float | None = None
         self._last: Entry | None = None
@@ -111,6 +113,7 @@ class Following:
         passing = isinstance(error, (Broken, Unreached)) and not error.refused
         if passing or is_passing(error):
             _log.info("%s: %s; trying again", self.url, error)
+            self.trouble = translated(error, self.url)
             return
         if not isinstance(error, (TidingsError, Broken, Unreached, nats.errors.Error)):
             _log.error("%s cannot be followed", self.url, exc_info=error)
@@ -136,6 +139,7 @@ class Following:
         consumer = _Consumer(self, line, moved, after, known)
         try:
             await consumer.start(self._stream)
+            self.trouble = None
             await self._watch(consumer)
         finally:
             await consumer.stop()

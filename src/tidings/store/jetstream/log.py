@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from tidings.errors import TidingsError
     from tidings.store.jetstream.address import Address
     from tidings.store.jetstream.connection import Line
     from tidings.store.jetstream.stream import StreamState
@@ -94,6 +95,10 @@ class JetStreamLog(Log):
         except StoreClosed:
             return False
         return buffer.wait(after, timeout)
+
+    def trouble(self) -> TidingsError | None:
+        session = self._session
+        return None if session is None else session.trouble()
 
     def head(self, deadline: float) -> int:
         return self._state(deadline).last
@@ -210,6 +215,10 @@ class _Session:
     def _wake(self) -> None:
         if self._following is not None:
             self.loop.call(self._following.wake)
+
+    def trouble(self) -> TidingsError | None:
+        """Why the stream cannot be followed just now; see `Following`."""
+        return None if self._following is None else self._following.trouble
 
     def close(self) -> None:
         """Let go of everything; who waits goes on."""

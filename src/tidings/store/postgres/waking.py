@@ -46,6 +46,9 @@ class Waker:
 
     Args:
         connections: the store's connections.
+
+    Attributes:
+        trouble: why the head cannot be looked at now, where that is tried again.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -61,6 +64,7 @@ class Waker:
         self._thread: Thread | None = None
         self._bell: _Bell | None = None
         self._failure: TidingsError | None = None
+        self.trouble: TidingsError | None = None
 
     def wait(self, after: int, timeout: float | None) -> int:
         """Return the head once it is past `after`, or when time is up.
@@ -120,7 +124,7 @@ class Waker:
 
     def _ensure_thread(self) -> None:
         if self._thread is None and not self._closed:
-            self._failure = None
+            self._failure = self.trouble = None
             self._head = -1
             self._bell = _Bell()
             self._thread = Thread(
@@ -168,11 +172,13 @@ class Waker:
         while not self._closed:
             try:
                 self._move_to(ear.head())
+                self.trouble = None
                 pauses = iter(_PAUSES)
                 ear.await_news(bell)
             except StoreUnavailable as error:
                 if self._head < 0 or not passes(error):
                     raise
+                self.trouble = error
                 pause = next(pauses, pause)
                 bell.wait(pause)
             if self._waiting:

@@ -14,8 +14,9 @@ from tidings.store.shared.log import SharedLog
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tidings.store.replicated.store import ReplicatedStore
+    from tidings.store.shared.address import Address
 
-__all__ = ["SharedLog", "open_shared"]
+__all__ = ["SharedLog", "open_shared", "replica_directory"]
 
 
 def open_shared(url: str, *, deadline: float | None = None) -> ReplicatedStore:
@@ -30,12 +31,22 @@ def open_shared(url: str, *, deadline: float | None = None) -> ReplicatedStore:
         InvalidSetting: the URL has no path, or an option that is not known.
         StoreUnavailable: no place for the replica can be trusted.
     """
-    from tidings.store.replicated.placing import replica_path
     from tidings.store.replicated.store import ReplicatedStore
     from tidings.store.shared.address import Address
 
     address = Address.from_url(url)
-    where = f"shared:///{address.directory}"
+    log = SharedLog(address.directory, replica_directory(address))
+    return ReplicatedStore(log, deadline=deadline)
+
+
+def replica_directory(address: Address) -> str:
+    """Where this machine's replica of the store at an address lies, or would.
+
+    Raises:
+        InvalidSetting: the directory that was named for it is empty.
+        StoreUnavailable: no place for it can be trusted.
+    """
+    from tidings.store.replicated.placing import replica_path
+
     name = address.directory.rpartition("/")[2]
-    path = replica_path(where, name, address.replica)
-    return ReplicatedStore(SharedLog(address.directory, path), deadline=deadline)
+    return replica_path(f"shared:///{address.directory}", name, address.replica)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
+
+from tests.dashboard.looking import copied
+from tidings.event import Event
 
 if TYPE_CHECKING:
     from tests.dashboard.conftest import OpenPage
@@ -50,10 +54,30 @@ def test_its_payload_is_a_tree_and_raw_and_can_be_copied(
         ("curl", ["curl", "-s", f"{served.url}/events/by-id/it%27s"]),
         ("tidings", ["tidings", "history", "--id", "it's", "--json"]),
     ):
-        page.get_by_role("button", name=name, exact=True).click()
-        expect(page.get_by_text("Copied")).to_be_visible()
-        assert shlex.split(page.evaluate("navigator.clipboard.readText()")) == words
+        assert shlex.split(copied(page, name)) == words
         expect(page.get_by_text("Copied")).to_have_count(0)
+
+
+def test_a_whole_number_is_shown_copied_and_filtered_as_it_was_sent(
+    served: Server, bus: Bus, open_page: OpenPage
+) -> None:
+    """Also past 2^53, where a browser rounds: in the list, the tree, raw and the clipboard."""
+    number = 12345678901234567890
+    bus.emit_many([Event("job_done", payload={"job": number + n}, id=f"e{n}") for n in range(3)])
+    page = open_page(
+        served,
+        f"#/events/e1?payload.job:={number + 1}",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    expect(page.locator(".row")).to_have_count(1)
+    expect(page.locator(".row")).to_contain_text(f"job={number + 1}")
+    expect(page.locator(".json").first).to_contain_text(re.compile(rf"job:\s*{number + 1}\b"))
+    assert json.loads(copied(page, "JSON")) == {"job": number + 1}
+    page.get_by_label("Raw").check()
+    assert json.loads(page.locator("pre.raw").inner_text()) == {"job": number + 1}
+    bus.emit("job_done", payload={"job": number + 1}, id="live")
+    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator(".row").first).to_contain_text(f"job={number + 1}")
 
 
 def test_one_hops_to_cause_effect_aggregate_and_workflow(

@@ -10,6 +10,7 @@ import { Outcome } from "../parts/outcome";
 import { to } from "../place/place";
 import { address } from "../server/address";
 import { ask } from "../server/ask";
+import { writeJson } from "../server/json";
 import { useSession } from "../server/session";
 import type { EventItem } from "../server/shapes";
 import { Value } from "./event_list";
@@ -122,7 +123,7 @@ function Payload({ event }: { event: EventItem }) {
   const [raw, setRaw] = useState(false);
   const keys = useSession().data?.keys ?? false;
   const { payload } = event;
-  const json = useMemo(() => (raw ? JSON.stringify(payload, null, 2) : ""), [raw, payload]);
+  const json = useMemo(() => (raw ? writeJson(payload, 2) : ""), [raw, payload]);
   return (
     <section>
       <div className="title">
@@ -130,7 +131,7 @@ function Payload({ event }: { event: EventItem }) {
         <label className="small">
           <input type="checkbox" checked={raw} onChange={(e) => setRaw(e.target.checked)} /> Raw
         </label>
-        <Copy text={() => JSON.stringify(payload, null, 2)}>JSON</Copy>
+        <Copy text={() => writeJson(payload, 2)}>JSON</Copy>
         <Copy text={() => curl(event.id, keys)}>curl</Copy>
         <Copy text={() => `tidings history --id ${quoted(event.id)} --json`}>tidings</Copy>
       </div>

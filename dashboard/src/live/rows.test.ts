@@ -138,6 +138,10 @@ describe("a row", () => {
       "host=n1  ok=true  list=[1]",
     );
     expect(rowOf(event(1, { payload: "text" })).says).toBe("text");
+    const large = 12345678901234567890n;
+    expect(rowOf(event(1, { payload: { id: large, of: [large] } })).says).toBe(
+      `id=${large}  of=[${large}]`,
+    );
     expect(rowOf(event(1, { payload: null })).says).toBe("");
     expect(rowOf(event(1, { redacted: true })).says).toBe("(redacted)");
     expect(rowOf(event(1, { payload: { text: "x".repeat(10_000) } })).says.length).toBeLessThan(

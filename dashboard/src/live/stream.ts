@@ -11,6 +11,7 @@
 import { createParser } from "eventsource-parser";
 import { ensure, Refused, send } from "../server/ask";
 import { serverNow } from "../server/clock";
+import { readJson } from "../server/json";
 import { newest } from "../server/newest";
 import type { EventItem } from "../server/shapes";
 import type { Connection } from "./connection";
@@ -162,7 +163,7 @@ export class LiveStream {
       },
       onEvent: (message) => {
         if (message.event === "gap") this.listener.missed(JSON.parse(message.data) as Gap);
-        else batch.push(JSON.parse(message.data) as EventItem);
+        else batch.push(readJson(message.data) as EventItem);
       },
       onRetry: (milliseconds) => {
         this.hint = milliseconds;

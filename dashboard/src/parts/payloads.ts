@@ -1,4 +1,5 @@
 /** What payloads say under well-known names. */
+import { writeJson } from "../server/json";
 import type { EventItem, Json } from "../server/shapes";
 
 /** The value of a key of the payload; none where the payload is no object, or has no such key. */
@@ -11,7 +12,7 @@ export function isObject(value: Json | undefined): value is { [key: string]: Jso
 }
 
 export function text(value: Json): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : writeJson(value);
 }
 
 /** What somebody asked an agent for; empty where the event does not say. */

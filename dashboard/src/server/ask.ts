@@ -6,6 +6,7 @@
  */
 import { address } from "./address";
 import { heard } from "./clock";
+import { readJson } from "./json";
 import type { Problem } from "./shapes";
 
 /** No answer takes so long; a browser has six connections to a server, and none to lose. */
@@ -78,7 +79,7 @@ export function ensure(answer: Response, type: string): void {
 
 async function json<T>(answer: Response): Promise<T> {
   try {
-    return (await answer.json()) as T;
+    return readJson(await answer.text()) as T;
   } catch (error) {
     throw error instanceof SyntaxError ? new Away("its answer was cut short") : away(error);
   }

@@ -2,7 +2,8 @@
 
 export type Outcome = "success" | "failure" | "";
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+/** Whole numbers past 2^53 are `bigint`. */
+export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
 
 export interface EventItem {
   id: string;

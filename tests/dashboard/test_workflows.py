@@ -68,6 +68,35 @@ def test_the_list_says_how_each_stands(served: Server, bus: Bus, open_page: Open
     expect(page.locator("tbody tr")).to_have_count(4)
 
 
+def test_a_choice_is_of_all_there_are(served: Server, bus: Bus, open_page: OpenPage) -> None:
+    """What is stuck is found behind more than a page of what is not, and what it was asked for."""
+    tell(bus, "workflow/w-old", "started", _HOUR, payload={"user_prompt": "Draw figure 9"})
+    tell(bus, "workflow/w-busy", "started", _HOUR)
+    bus.emit_many(
+        {
+            "type": "workflow.completed",
+            "aggregate_type": "workflow",
+            "aggregate_id": f"w-{number}",
+            "status": "success",
+        }
+        for number in range(120)
+    )
+    tell(bus, "agent/a", "started", 5, workflow="w-busy")
+    page = open_page(served, "#/workflows")
+    expect(row(page, "w-119")).to_be_visible()
+    expect(row(page, "w-old")).to_have_count(0)
+    page.get_by_role("button", name="Stuck").click()
+    expect(row(page, "w-old")).to_contain_text("Draw figure 9")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Running").click()
+    expect(row(page, "w-busy")).to_contain_text("running")
+    expect(row(page, "w-old")).to_contain_text("stuck")
+    page.get_by_role("button", name="Failed").click()
+    expect(page.get_by_text("None in this state.")).to_be_visible()
+    page.get_by_role("button", name="All").click()
+    expect(row(page, "w-119")).to_be_visible()
+
+
 def test_one_is_a_timeline_that_lives(served: Server, bus: Bus, open_page: OpenPage) -> None:
     """A bar for each agent, below who started it; failures loud; what comes appears."""
     start = tell(bus, "workflow/w", "started", 100, payload={"user_prompt": "Check section 3"})
@@ -107,6 +136,8 @@ def test_one_is_a_timeline_that_lives(served: Server, bus: Bus, open_page: OpenP
 def test_the_timeline_is_zoomed(story: Server, open_page: OpenPage) -> None:
     """By buttons, and by Ctrl and the wheel around what lies under the pointer."""
     page = open_page(story, "#/workflows/workflow-review")
+    # What is asked for apart from the agents, and stands above them, is there.
+    expect(page.locator(".prompt")).to_be_visible()
     bar = page.locator(".timeline .lane").filter(has_text="writer").locator(".bar")
     before = _box(bar)
     page.get_by_role("button", name="Zoom in").click()

@@ -17,7 +17,7 @@ import type { Summary } from "../server/shapes";
 export function AgentsView() {
   const now = useClock(1000);
   const [state, choose] = useStateFilter();
-  const agents = useSummaries("events/agents", "agents");
+  const agents = useSummaries("events/agents", "agents", {}, state);
   useFreshness([["summaries", "events/agents"]], "aggregate_type=agent");
   return (
     <div className="view">
@@ -28,6 +28,7 @@ export function AgentsView() {
       <Listed
         name="agents"
         query={agents}
+        chosen={state !== ""}
         rows={agents.rows.filter((each) => passes(state, standing(each, now)))}
         columns={columns(now)}
         id={(row) => row.id}

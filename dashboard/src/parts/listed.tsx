@@ -11,6 +11,7 @@ interface Props<T> {
     rows: unknown[];
     error: unknown;
     isPending: boolean;
+    isPlaceholderData: boolean;
     hasNextPage: boolean;
     isFetchingNextPage: boolean;
     refetch: () => unknown;
@@ -18,6 +19,8 @@ interface Props<T> {
   };
   /** Those that the filters let through. */
   rows: T[];
+  /** Whether the server was asked for some only. */
+  chosen?: boolean;
   columns: Column<T>[];
   id: (row: T) => string;
   stands: (row: T) => Standing;
@@ -28,7 +31,7 @@ interface Props<T> {
 }
 
 export function Listed<T>(props: Props<T>) {
-  const { name, query, rows, stands } = props;
+  const { name, query, rows, stands, chosen } = props;
   return (
     <>
       {rows.some((row) => stands(row) === "stuck") && (
@@ -46,8 +49,10 @@ export function Listed<T>(props: Props<T>) {
         />
       ) : query.error ? (
         <Failed error={query.error} again={() => void query.refetch()} />
-      ) : query.isPending ? (
+      ) : query.isPending || query.isPlaceholderData ? (
         <Loading what={name} />
+      ) : chosen ? (
+        <p className="quiet note">None in this state{query.hasNextPage ? " so far" : ""}.</p>
       ) : query.rows.length > 0 ? (
         <p className="quiet note">
           None in this state

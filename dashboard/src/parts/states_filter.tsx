@@ -1,4 +1,4 @@
-/** Which standings a list shows; kept in the URL. */
+/** Which standings a list shows; kept in the URL. What is none of them there counts for nothing. */
 import { go, to, usePlace } from "../place/place";
 import type { Standing } from "./outcome";
 
@@ -18,7 +18,8 @@ export function useStateFilter(): [string, (next: string) => void] {
     else params.delete("state");
     go(to(view, id, params));
   };
-  return [params.get("state") ?? "", choose];
+  const given = params.get("state") ?? "";
+  return [CHOICES.some(([value]) => value === given) ? given : "", choose];
 }
 
 export function StateFilter({ value, choose }: { value: string; choose: (next: string) => void }) {

@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { expect, it } from "vitest";
-import { duration, standing } from "./summaries";
+import { asFilter, duration, standing } from "./summaries";
 
 const NOW = Date.parse("2026-01-02T00:00:00Z");
 const ago = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString();
@@ -19,6 +19,18 @@ it("lets runs be quiet for a day, unless they were told to end", () => {
   expect(standing({ ...run, last_type: "run.signaled", last_event_at: ago(16) }, NOW)).toBe(
     "stuck",
   );
+});
+
+it("asks for what is stuck as what runs and is quiet", () => {
+  expect(asFilter("", NOW)).toEqual({});
+  expect(asFilter("failed", NOW)).toEqual({ state: "failed" });
+  expect(asFilter("running", NOW)).toEqual({ state: "running" });
+  const { quiet_since, ...rest } = asFilter("stuck", NOW);
+  expect(rest).toEqual({ state: "running" });
+  const heard = (milliseconds: number) =>
+    new Date(Date.parse(quiet_since ?? "") + milliseconds).toISOString();
+  expect(standing({ ...agent, last_event_at: heard(0) }, NOW)).toBe("running");
+  expect(standing({ ...agent, last_event_at: heard(-1) }, NOW)).toBe("stuck");
 });
 
 it("takes until now while it runs, else until its last event", () => {

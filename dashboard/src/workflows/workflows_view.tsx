@@ -29,9 +29,9 @@ const asks = (event: EventItem) => promptOf(event) !== "";
 export function WorkflowsView() {
   const now = useClock(1000);
   const [state, choose] = useStateFilter();
-  const workflows = useSummaries("events/workflows", "workflows");
+  const workflows = useSummaries("events/workflows", "workflows", {}, state);
   useFreshness([["summaries", "events/workflows"]], "", { all: ["of-workflow"], of: ofWorkflow });
-  const rows = useRows(workflows.rows);
+  const rows = useRows(workflows.rows, state !== "" && !workflows.isPlaceholderData);
   return (
     <div className="view">
       <div className="top">
@@ -41,6 +41,7 @@ export function WorkflowsView() {
       <Listed
         name="workflows"
         query={workflows}
+        chosen={state !== ""}
         rows={rows.filter((each) => passes(state, standing(each, now)))}
         columns={columns(now)}
         id={(row) => row.id}
@@ -56,9 +57,12 @@ function ofWorkflow({ correlation_id }: EventItem) {
   return correlation_id === null ? null : ["of-workflow", correlation_id];
 }
 
-/** What runs is as new as what belongs to it: a workflow itself says nothing while its agents work. */
-function useRows(workflows: Summary[]): Row[] {
-  const beginnings = useBeginnings(BEGINNINGS, workflows, asks);
+/**
+ * What runs is as new as what belongs to it: a workflow itself says nothing while its agents work.
+ * Those that were chosen may have begun far apart.
+ */
+function useRows(workflows: Summary[], chosen: boolean): Row[] {
+  const beginnings = useBeginnings(BEGINNINGS, workflows, asks, chosen);
   const lives = useQueries({
     queries: workflows
       .filter(({ state }) => state === "running")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-__all__ = ["FILTERS", "WINDOW", "query_of", "read_whole"]
+__all__ = ["FILTERS", "WINDOW", "query_of", "read_moment", "read_whole"]
 
 _SEVERAL = {
     "id": "ids",
@@ -116,7 +116,7 @@ class _Asked:
     def _take_time(self, name: str, value: str) -> None:
         # Empty counts as not given: the peer's clients send the fields of an empty form.
         if value:
-            self._once(name, _moment(name, value), name)
+            self._once(name, read_moment(name, value), name)
 
     def _take_event_type(self, value: str) -> None:
         # On the wire an agent's events are all of type AgentEvent; their own type is `event_name`.
@@ -153,7 +153,12 @@ def read_whole(name: str, value: str, largest: int = _LARGEST) -> int:
     return int(value)
 
 
-def _moment(name: str, value: str) -> int:
+def read_moment(name: str, value: str) -> int:
+    """A moment, as an instant (microseconds since 1970).
+
+    Raises:
+        InvalidQuery: it is none.
+    """
     try:
         # A time without offset is UTC here, as eventuali writes them. A plus sign that was not
         # escaped arrives as a space.

@@ -7,12 +7,13 @@ names against those `asking` takes.
 from __future__ import annotations
 
 from tidings.server.asking import FILTERS
+from tidings.store.standing import STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["FILTER_PARAMETERS", "MOST", "WINDOW_PARAMETERS", "parameter"]
+__all__ = ["FILTER_PARAMETERS", "MOST", "STANDING_PARAMETERS", "WINDOW_PARAMETERS", "parameter"]
 
 MOST = 1000
 """The most of anything that one answer lists. Source: the `limit` of seed 002."""
@@ -99,3 +100,17 @@ WINDOW_PARAMETERS = [
     parameter(name, description, schema) for name, (description, schema) in _WINDOW.items()
 ]
 """Which part of them."""
+
+STANDING_PARAMETERS = [
+    parameter(
+        "state",
+        "How they stand: running, done, failed, or empty where their events do not say",
+        {"type": "string", "enum": list(STATES)},
+    ),
+    parameter(
+        "quiet_since",
+        "Nothing happened to them since this moment, nor to what belongs to a workflow",
+        _MOMENT,
+    ),
+]
+"""How what is listed stands now, which no single event says."""

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 
 from tidings.errors import StoreClosed
 from tidings.record import POSITION, RECORDED
+from tidings.store.standing import ANY, Standing
 from tidings.store.values import (
     Batch,
     Bin,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from tidings.errors import TidingsError
     from tidings.event import Event
     from tidings.store.query import Query
 
@@ -266,7 +268,7 @@ class Store(ABC):
         """How many events match; exact where an index answers, else at least so many."""
 
     @abstractmethod
-    def summaries(self, kind: str, query: Query) -> list[Summary]:
+    def summaries(self, kind: str, query: Query, standing: Standing = ANY) -> list[Summary]:
         """The aggregates of a type, or the correlations, each as one summary.
 
         Args:
@@ -274,9 +276,11 @@ class Store(ABC):
             query: of it `after`, `before` (both against `first_position`), `limit`, `backwards`,
                 `aggregate_id` (the summary's own id), `correlation_id`, `project` and `status`
                 count. In order of `first_position`: the next page goes on from the last one's.
+            standing: how they stand as they are read. What changes while pages are read comes once
+                or not at all; what stands so all the while comes once.
 
         Returns:
-            One page, in time proportional to it.
+            One page, in time proportional to it and to those between that do not fit.
         """
 
     @abstractmethod
@@ -300,6 +304,10 @@ class Store(ABC):
         Raises:
             StoreClosed: also when the store is closed meanwhile.
         """
+
+    def trouble(self) -> TidingsError | None:
+        """Why nothing comes to those who `wait` just now, where they wait for what is away."""
+        return None
 
     @abstractmethod
     def backup(self, path: str) -> None:

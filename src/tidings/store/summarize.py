@@ -2,6 +2,13 @@
 
 Keeps one meaning of `Summary` for every backend: each keeps up its summaries by these pure
 functions as it appends. It stores nothing and looks nothing up; the caller brings what there was.
+
+Events come late: from spools, retries, hooks that run beside each other, imports. So what has ended
+does not run again with a start that happened before its `last_instant`, which is all that is known
+of when it ended; where both say the same microsecond, the order of positions holds. For that the
+clocks of producers are believed: a restart by a clock that is behind shows only with its end, which
+is less bad than one that ended and seems to run for ever. Only a clock that runs far ahead of the
+store's orders nothing, or what it says has ended could not run again before that moment.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from tidings.record import (
     INSTANT,
     POSITION,
     PROJECT,
+    RECORDED,
     STATUS,
     TYPE,
     VERSION,
@@ -27,12 +35,17 @@ if TYPE_CHECKING:
 
 __all__ = ["fold_aggregate", "fold_correlation", "state_after"]
 
+_RUNNING = "running"
+
 _STATES = {
-    **dict.fromkeys(("started",), "running"),
+    **dict.fromkeys(("started",), _RUNNING),
     **dict.fromkeys(("complete", "completed", "done", "ended", "finished", "succeeded"), "done"),
     **dict.fromkeys(("failed", "error", "crashed", "canceled", "cancelled", "timeout"), "failed"),
 }
 """The state that each last word of a type brings."""
+
+_AHEAD = 60_000_000
+"""So far (microseconds) a producer's clock may run ahead of the store's and is still believed."""
 
 _RUN = "run"
 """The aggregate type of `tidings run`, whose last event may have any type the user names."""
@@ -53,12 +66,13 @@ def fold_aggregate(summary: Summary | None, record: Record) -> Summary:
     kind = record[AGGREGATE_TYPE]
     first_type = record[TYPE] if summary is None else summary.first_type
     before = "" if summary is None else summary.state
+    after = state_after(before, kind, first_type, record[TYPE], record[STATUS])
     return _folded(
         summary,
         record,
         kind=kind,
         id=record[AGGREGATE_ID],
-        state=state_after(before, kind, first_type, record[TYPE], record[STATUS]),
+        state=before if after == _RUNNING and _is_over(summary, record) else after,
         status=record[STATUS] or ("" if summary is None else summary.status),
         version=record[VERSION],
     )
@@ -75,9 +89,7 @@ def fold_correlation(summary: Summary | None, record: Record) -> Summary:
         summary: what it was before; none for its first event.
         record: a stored event's record, with position.
     """
-    before = ("", "") if summary is None else (summary.state, summary.status)
-    first_type = record[TYPE] if summary is None else summary.first_type
-    state, status = _correlation_outcome(*before, first_type, record)
+    state, status = _correlation_outcome(summary, record)
     return _folded(
         summary,
         record,
@@ -120,19 +132,31 @@ def _subject_and_word(event_type: str) -> tuple[str, str]:
     return event_type[: max(cut, 0)], event_type[cut + 1 :]
 
 
-def _correlation_outcome(
-    state: str, status: str, first_type: str, record: Record
-) -> tuple[str, str]:
-    """State and status of a correlation after an event, from what they were."""
+def _correlation_outcome(summary: Summary | None, record: Record) -> tuple[str, str]:
+    """State and status of a correlation after an event."""
+    state, status = ("", "") if summary is None else (summary.state, summary.status)
     said = record[STATUS]
     if record[AGGREGATE_ID] == record[CORRELATION_ID]:
+        first_type = record[TYPE] if summary is None else summary.first_type
         after = state_after(state, record[AGGREGATE_TYPE], first_type, record[TYPE], said)
+        if after == _RUNNING and _is_over(summary, record):
+            after = state
         if after:
             # What others said before counts no more once the undertaking speaks for itself.
             return after, said or (status if state else "")
     if state:
         return state, status
     return "", status if status == "failure" else said or status
+
+
+def _is_over(summary: Summary | None, record: Record) -> bool:
+    """Whether something had ended already when an event happened that came only now."""
+    if summary is None or summary.state in ("", _RUNNING):
+        return False
+    known, recorded = summary.last_instant, record[RECORDED]
+    if recorded is not None and known > recorded + _AHEAD:
+        return False
+    return bool(record[INSTANT] < known)
 
 
 def _folded(
@@ -156,6 +180,7 @@ def _folded(
         first_position, first_instant = summary.first_position, summary.first_instant
         first_type = summary.first_type
         successes, failures = summary.successes, summary.failures
+        instant = max(instant, summary.last_instant)
     return Summary(
         kind=kind,
         id=id,

@@ -119,7 +119,9 @@ class Summary(
     pruned ones included; `successes` and `failures` those with an outcome. `state` is `running`,
     `done` or `failed` where its events say so (types that end in `started`, `completed`, `failed`
     …), else empty; a correlation takes its state from the aggregate of the same name. Instants are
-    microseconds since 1970.
+    microseconds since 1970: `first_instant` that of its first event, `last_instant` the latest of
+    all, which is its last event's unless that came late. What has ended does not run again with a
+    start that happened before `last_instant`.
     """
 
     __slots__ = ()

@@ -248,7 +248,7 @@ def fork_while_writing(open_store: Opener) -> dict[str, Any]:
         `complaints` of children (empty where all went well), what the parent's thread `appended`
         and what it `read` in the end, how many events of `children` it sees, and `problems`.
     """
-    enough = Flag()
+    begun, enough = Flag(), Flag()
 
     def write() -> list[str]:
         appended = []
@@ -256,11 +256,13 @@ def fork_while_writing(open_store: Opener) -> dict[str, Any]:
         while not enough.wait(0.001):
             for _ in range(_BURST):
                 appended += [event.id for event in store.append([Event("parent")])]
+            begun.set()
         return appended
 
     with open_store() as store, ThreadPoolExecutor(1) as pool:
         writing = pool.submit(write)
         try:
+            begun.wait(PATIENCE)
             complaints = [_complaint_of_child(store) for _ in range(FORKS)]
         finally:
             enough.set()

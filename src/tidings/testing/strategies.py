@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from tidings.store.standing import STATES, Standing
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["IDS", "KINDS", "conditions", "events", "queries", "words"]
+__all__ = ["IDS", "KINDS", "conditions", "events", "queries", "standings", "words"]
 
 IDS = ("a", "b", "01890000-0000-7000-8000-000000000001")
 """Ids that come again and again; the last one is a UUID."""
@@ -102,6 +104,13 @@ def queries() -> st.SearchStrategy[dict[str, Any]]:
         },
     )
     return st.tuples(conditions(), window).map(lambda parts: {**parts[0], **parts[1]})
+
+
+def standings() -> st.SearchStrategy[Standing]:
+    """How summaries may be asked to stand."""
+    return st.builds(
+        Standing, st.none() | st.sampled_from(STATES), st.none() | st.sampled_from(_INSTANTS)
+    )
 
 
 def _several(pool: tuple[str, ...]) -> st.SearchStrategy[list[str]]:

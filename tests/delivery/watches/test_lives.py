@@ -102,6 +102,14 @@ def test_a_start_that_came_after_its_end_begins_nothing(ends: Watching) -> None:
     assert ends.said() == []
 
 
+def test_of_one_moment_the_later_position_holds(ends: Watching) -> None:
+    """A start after an end, both of the same microsecond, begins a new life, as in summaries."""
+    for event_type in ("agent.started", "agent.completed", "agent.started"):
+        ends.emit(0.1, event_type, **about("a"))
+    ends.settle(1.2)
+    assert ends.said() == ["stuck"]
+
+
 def test_what_begins_again_is_expected_again(ends: Watching) -> None:
     """An aggregate that ended and starts once more is a new life."""
     for event_type, hours in (("agent.started", 0.1), ("agent.completed", 0.2)):

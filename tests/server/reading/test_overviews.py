@@ -88,3 +88,55 @@ def test_what_a_summary_cannot_know_is_refused(client: httpx.Client, query: str)
     response = client.get(f"/events/workflows?{query}")
     assert response.status_code == 422
     assert query.partition("=")[0] in response.json()["detail"]
+
+
+def test_how_things_stand_is_a_filter(client: httpx.Client, bus: Bus, walk: Walk) -> None:
+    """All that stand so are found, page by page, however many lie between."""
+    for number in range(12):
+        word = "started" if number % 4 == 0 else "completed"
+        bus.emit(f"agent.{word}", "stands", aggregate_type="agent", aggregate_id=f"s{number:02}",
+                 timestamp=f"2026-03-01T00:00:{number:02}Z")  # fmt: skip
+    asked = "/events/agents?project=stands&state=running"
+    assert [each["id"] for each in walk(f"{asked}&limit=1", "agents")] == ["s08", "s04", "s00"]
+    for more, found in (
+        ("&quiet_since=2026-03-01T00:00:04Z", ["s00"]),
+        ("&quiet_since=2026-03-01T00:00:05Z", ["s04", "s00"]),
+        ("&quiet_since=", ["s08", "s04", "s00"]),
+        ("&quiet_since=1970-01-01T00:00:00Z", []),
+    ):
+        agents = client.get(asked + more).json()["agents"]
+        assert [each["id"] for each in agents] == found, more
+    path = "/events/aggregates/agent?project=stands&state=failed"
+    assert client.get(path).json()["aggregates"] == []
+
+
+def test_a_workflow_is_quiet_with_its_agents(client: httpx.Client, bus: Bus) -> None:
+    """Whoever works for a workflow is heard of for it; an agent speaks for itself."""
+    noon = "2026-03-01T12:00:00Z"
+    for name, later in (("busy", "2026-03-01T12:10:00Z"), ("idle", noon)):
+        about: dict[str, Any] = {"aggregate_type": "workflow", "aggregate_id": name}
+        bus.emit("workflow.started", "quiet", timestamp=noon, **about)
+        about = {"aggregate_type": "agent", "aggregate_id": f"of-{name}", "correlation_id": name}
+        bus.emit("agent.started", "quiet", timestamp=noon, **about)
+        bus.emit("tool.called", "quiet", timestamp=later, **about)
+    params = {"project": "quiet", "state": "running", "quiet_since": "2026-03-01T12:05:00Z"}
+    for path, key, found in (
+        ("workflows", "workflows", ["idle"]),
+        ("aggregates/workflow_aggregate", "aggregates", ["idle"]),
+        ("agents", "agents", ["of-idle"]),
+    ):
+        listed = client.get(f"/events/{path}", params=params).json()[key]
+        assert [each["id"] for each in listed] == found
+    params["quiet_since"] = "2026-03-01T12:10:00.000001Z"
+    listed = client.get("/events/workflows", params=params).json()["workflows"]
+    assert [each["id"] for each in listed] == ["idle", "busy"]
+
+
+@pytest.mark.parametrize(
+    "query", ["state=stuck", "state=done&state=failed", "quiet_since=soon", "quiet_sinse=1"]
+)
+def test_what_nothing_stands_for_is_refused(client: httpx.Client, query: str) -> None:
+    """A state that there is not, or a moment that is none, would silently find nothing."""
+    response = client.get(f"/events/agents?{query}")
+    assert response.status_code == 422
+    assert query.partition("=")[0] in response.json()["detail"]

@@ -32,6 +32,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict
             bus.emit("agent.started", aggregate_type="agent", aggregate_id=f"a-{project}",
                      id=f"e-{project}", payload={"text": "word"}, **shared)  # fmt: skip
             bus.emit(f"type.{project}", project)
+        bus.emit("workflow.started", "mine", aggregate_type="workflow", aggregate_id="w-both",
+                 correlation_id="w-both", timestamp="2026-03-01T12:00:00Z")  # fmt: skip
+        bus.emit("note", "theirs", correlation_id="w-both", timestamp="2026-03-01T12:10:00Z")
     started = Server(home, (), {})
     yield started, {"bound": bound, "free": free, "emits": emits}
     started.kill()
@@ -68,8 +71,8 @@ def test_lists_hold_their_projects_alone(ask: Ask) -> None:
     """Events, agents, workflows, correlations and counts."""
     events = ask("/events/").json()
     assert {each["project"] for each in events["events"]} == {"mine"}
-    assert events["total"] == 3
-    assert ask("/events/", "free").json()["total"] == 6
+    assert events["total"] == 4
+    assert ask("/events/", "free").json()["total"] == 8
     for path, key in (("workflows", "workflows"), ("agents", "agents"),
                       ("aggregates/agent", "aggregates")):  # fmt: skip
         assert {each["project"] for each in ask(f"/events/{path}").json()[key]} == {"mine"}
@@ -90,6 +93,13 @@ def test_what_is_not_theirs_is_not_there(ask: Ask) -> None:
     assert ask("/events/agents/a-theirs").json()["events"] == []
     assert ask("/events/workflows/w-theirs").json()["total"] == 0
     assert ask("/events/workflows/w-theirs/tree").status_code == 404
+
+
+def test_how_a_workflow_stands_tells_nothing_of_others(ask: Ask) -> None:
+    """What others do for a workflow keeps it from being quiet only for who may see that."""
+    path = "/events/workflows?state=running&quiet_since=2026-03-01T12:05:00Z"
+    for key, found in (("bound", ["w-both"]), ("free", [])):
+        assert [each["id"] for each in ask(path, key).json()["workflows"]] == found
 
 
 def test_asking_for_others_is_refused(ask: Ask) -> None:

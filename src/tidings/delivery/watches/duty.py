@@ -167,7 +167,7 @@ class WatchDuty(Duty):
             backwards=True,
         )
         return not any(
-            happened(each) >= happened(event) and not begins(each) and ends(each, event.type)
+            happened(each) > happened(event) and not begins(each) and ends(each, event.type)
             for each in self._store.read(before)
         )
 

@@ -28,6 +28,7 @@ from tidings.server.lossless.pages import PAGE_EVENTS, page_of
 from tidings.server.lossless.remains import adopt, remains
 from tidings.server.routes.overviews import whole_for
 from tidings.store.query import Query
+from tidings.store.standing import Standing
 from tidings.store.wire import event_row, query_of, restored_event
 
 TYPE_CHECKING = False
@@ -156,13 +157,14 @@ async def _count(call: Call) -> None:
 
 
 async def _summaries(call: Call) -> None:
-    asked = await asked_json(call, {"kind", "query"})
+    asked = await asked_json(call, {"kind", "query"}, {"state", "quiet_since"})
+    standing = Standing(asked.get("state"), asked.get("quiet_since"))
     kind, query = asked["kind"], call.caller.narrow(query_of(asked["query"]))
     if not isinstance(kind, str):
         raise InvalidQuery(f"kind {shorten(kind)} must be a string")
     most = PAGE_EVENTS if query.limit is None else min(query.limit, PAGE_EVENTS)
     page = query.replace(limit=most)
-    found = await asyncio.to_thread(call.service.store.summaries, kind, page)
+    found = await asyncio.to_thread(call.service.store.summaries, kind, page, standing)
     ended = len(found) < PAGE_EVENTS or query.limit == PAGE_EVENTS
     found = await asyncio.to_thread(whole_for, call.service.store, call.caller, kind, found)
     await answer_json(call, {"summaries": [list(each) for each in found], "ended": ended})

@@ -2,7 +2,8 @@
 
 Lists come from the summaries that a store keeps up with each append, so no events are read. They
 go on by the position of the first event (`next`), and a list that is paged through while others
-write misses nothing and repeats nothing.
+write misses nothing and repeats nothing. How things stand may change meanwhile: of those asked for
+by that, each page has what stands so as it is read, and nothing comes twice.
 """
 
 from __future__ import annotations
@@ -14,18 +15,26 @@ from pydantic import BaseModel, Field
 
 from tidings.event_item import read_aggregate_type
 from tidings.server.access import Caller, needs
-from tidings.server.asking import query_of
+from tidings.server.asking import query_of, read_moment
 from tidings.server.openapi import PROBLEM
-from tidings.server.paging import asked, ensure_known, limit_of, link_header, next_link
-from tidings.server.parameters import FILTER_PARAMETERS, WINDOW_PARAMETERS
+from tidings.server.paging import asked, ensure_known, limit_of, link_header, next_link, once
+from tidings.server.parameters import (
+    FILTER_PARAMETERS,
+    STANDING_PARAMETERS,
+    WINDOW_PARAMETERS,
+)
 from tidings.server.service import service_of
+from tidings.store.base import CORRELATION
+from tidings.store.query import Query
+from tidings.store.standing import ANY, Standing
 from tidings.timestamps import format_instant
 from tidings.workflows import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidings.store.base import Store, Summary
-    from tidings.store.query import Query
 
 __all__ = ["SummaryItem", "page_of_summaries", "router", "said"]
 
@@ -35,12 +44,18 @@ _Reader = Annotated[Caller, Depends(needs("read"))]
 
 _DEFAULT_LIMIT = 100
 
-_KNOWN = ("project", "status", "correlation_id", "workflow", "aggregate_id",
+_WORKFLOW = "workflow"
+
+_STANDING = ("state", "quiet_since")
+
+_KNOWN = (*_STANDING, "project", "status", "correlation_id", "workflow", "aggregate_id",
           "limit", "after", "before", "order")  # fmt: skip
 """The parameters that summaries know; others speak of single events."""
 
 _SUMMARY_PARAMETERS = [
-    each for each in (*FILTER_PARAMETERS, *WINDOW_PARAMETERS) if each["name"] in _KNOWN
+    each
+    for each in (*STANDING_PARAMETERS, *FILTER_PARAMETERS, *WINDOW_PARAMETERS)
+    if each["name"] in _KNOWN
 ]
 
 
@@ -56,7 +71,7 @@ class SummaryItem(BaseModel):
     successes: int = Field(description="How many of them succeeded")
     failures: int = Field(description="How many of them failed")
     started_at: str = Field(description="When its first event happened")
-    last_event_at: str = Field(description="When its newest event happened")
+    last_event_at: str = Field(description="When the latest of its events happened")
     first_type: str = Field(description="The type of its first event")
     last_type: str = Field(description="The type of its newest event")
     first_position: int = Field(description="The place of its first event in the store")
@@ -121,7 +136,7 @@ _LIST: dict[str, Any] = {
 @router.get("/events/workflows/", include_in_schema=False, response_model=WorkflowsResponse)
 def list_workflows(request: Request, response: Response, caller: _Reader) -> dict[str, Any]:
     """The workflows, newest first, each with its state, start, last event and counts."""
-    items, link = _page(request, response, caller, "workflow")
+    items, link = _page(request, response, caller, _WORKFLOW)
     return {"workflows": items, "next": link}
 
 
@@ -133,7 +148,13 @@ def list_agents(request: Request, response: Response, caller: _Reader) -> dict[s
     return {"agents": items, "next": link}
 
 
-@router.get("/events/aggregates/{kind:path}", response_model=AggregatesResponse, **_LIST)
+@router.get(
+    "/events/aggregates/{kind:path}",
+    response_model=AggregatesResponse,
+    # No path holds a line break, so no route has one.
+    responses={**_LIST["responses"], 404: PROBLEM},
+    openapi_extra=_LIST["openapi_extra"],
+)
 def list_aggregates(
     request: Request,
     response: Response,
@@ -150,12 +171,32 @@ def _page(
 ) -> tuple[list[SummaryItem], str | None]:
     params = asked(request)
     ensure_known(params, _KNOWN)
-    query = caller.narrow(query_of(params, backwards=True))
-    summaries, last = page_of_summaries(service_of(request).store, kind, query)
+    query = caller.narrow(query_of(params, beside=_STANDING, backwards=True))
+    standing, store = _standing_of(params), service_of(request).store
+    summaries, last = page_of_summaries(store, kind, query, standing=standing)
     link = next_link(request, last, backwards=query.backwards)
     response.headers.update(link_header(link))
-    summaries = whole_for(service_of(request).store, caller, kind, summaries)
+    summaries = whole_for(store, caller, kind, summaries)
+    if kind == _WORKFLOW and standing.quiet_since is not None:
+        quiet = Standing(quiet_since=standing.quiet_since)
+        summaries = [each for each in summaries if _is_quiet(store, caller, each, quiet)]
     return [SummaryItem.of(summary) for summary in summaries], link
+
+
+def _standing_of(params: Sequence[tuple[str, str]]) -> Standing:
+    since = once(params, "quiet_since")
+    # Empty counts as not given, as with `since`.
+    return Standing(once(params, "state"), read_moment("quiet_since", since) if since else None)
+
+
+def _is_quiet(store: Store, caller: Caller, workflow: Summary, quiet: Standing) -> bool:
+    """Whether all that belongs to a workflow is quiet, as far as the caller may see that.
+
+    A workflow itself says nothing while its agents work.
+    """
+    query = caller.narrow(Query(aggregate_id=workflow.id, limit=1))
+    lives = whole_for(store, caller, CORRELATION, store.summaries(CORRELATION, query))
+    return all(quiet.holds(life) for life in lives)
 
 
 def whole_for(store: Store, caller: Caller, kind: str, summaries: list[Summary]) -> list[Summary]:
@@ -164,7 +205,11 @@ def whole_for(store: Store, caller: Caller, kind: str, summaries: list[Summary])
 
 
 def page_of_summaries(
-    store: Store, kind: str, query: Query, default: int = _DEFAULT_LIMIT
+    store: Store,
+    kind: str,
+    query: Query,
+    default: int = _DEFAULT_LIMIT,
+    standing: Standing = ANY,
 ) -> tuple[list[Summary], int | None]:
     """A page of summaries, and the position from which the next goes on; none at the end.
 
@@ -173,11 +218,12 @@ def page_of_summaries(
         kind: of what; see `Store.summaries`.
         query: which ones, and how many.
         default: how many where the query does not say.
+        standing: how they stand.
     """
     if not kind:
         return [], None  # Events about nothing have no summary.
     limit = limit_of(query, default)
-    summaries = store.summaries(kind, query.replace(limit=limit + 1))
+    summaries = store.summaries(kind, query.replace(limit=limit + 1), standing)
     if len(summaries) <= limit:
         return summaries, None
     return summaries[:limit], summaries[limit - 1].first_position

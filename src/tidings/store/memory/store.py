@@ -36,6 +36,7 @@ from tidings.store.ledger import (
 from tidings.store.memory.backup_file import read_backup, write_backup
 from tidings.store.memory.forking import watch
 from tidings.store.memory.log import Log
+from tidings.store.standing import ANY, Standing
 from tidings.timestamps import now_instant
 
 TYPE_CHECKING = False
@@ -192,7 +193,7 @@ class MemoryStore(Store):
     def count(self, query: Query) -> Count:
         return Count(len(self._found(query)), exact=True)
 
-    def summaries(self, kind: str, query: Query) -> list[Summary]:
+    def summaries(self, kind: str, query: Query, standing: Standing = ANY) -> list[Summary]:
         """Aggregates or correlations; see `Store.summaries`. It looks at all there are."""
         with self._changed:
             self._ensure_open()
@@ -205,7 +206,9 @@ class MemoryStore(Store):
         wanted = [
             summary
             for summary in of_kind
-            if summary.last_position > pruned and _is_wanted(query, summary)
+            if summary.last_position > pruned
+            and _is_wanted(query, summary)
+            and standing.holds(summary)
         ]
         # Adopted ones came later than they began.
         wanted.sort(key=_began, reverse=query.backwards)

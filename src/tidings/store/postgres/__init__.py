@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from tidings.errors import TidingsError
     from tidings.event import Event
     from tidings.store.base import Batch, Bin, Count, LedgerRecord, Summary, TypeCount
     from tidings.store.postgres.bookkeeping import Numbers
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 from tidings import settings
 from tidings.errors import HistoryPruned, MissingExtra
 from tidings.store.base import Reading, Store
+from tidings.store.standing import ANY, Standing
 
 try:
     from tidings.store.postgres import backup, ledger, overviews, reading, remains, upkeep
@@ -137,9 +139,9 @@ class PostgresStore(Store):
         self._ensure_open()
         return overviews.count(self._connections, query)
 
-    def summaries(self, kind: str, query: Query) -> list[Summary]:
+    def summaries(self, kind: str, query: Query, standing: Standing = ANY) -> list[Summary]:
         self._ensure_open()
-        return overviews.summaries(self._connections, kind, query)
+        return overviews.summaries(self._connections, kind, query, standing)
 
     def histogram(self, query: Query, interval: int) -> list[Bin]:
         self._ensure_open()
@@ -148,6 +150,9 @@ class PostgresStore(Store):
     def wait(self, after: int, timeout: float | None = None) -> int:
         self._ensure_open()
         return self._waker.wait(after, timeout)
+
+    def trouble(self) -> TidingsError | None:
+        return self._waker.trouble
 
     # Upkeep ---------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tidings.store.postgres.connections import Connections
     from tidings.store.query import Query
+    from tidings.store.standing import Standing
 
 __all__ = ["count", "histogram", "summaries"]
 
@@ -132,7 +133,9 @@ def _bounds(connections: Connections, connection: Connection[Any], query: Query)
     return time_bounds(connections, connection, query, low, high)
 
 
-def summaries(connections: Connections, kind: str, query: Query) -> list[Summary]:
+def summaries(
+    connections: Connections, kind: str, query: Query, standing: Standing
+) -> list[Summary]:
     """One page of aggregates of a type, or of correlations."""
     words = (kind, query.aggregate_id, query.correlation_id, *query.project, *query.status)
     if any("\0" in word for word in words if word is not None):
@@ -143,6 +146,7 @@ def summaries(connections: Connections, kind: str, query: Query) -> list[Summary
             f"{connections.schema}.summaries",
             "" if kind == CORRELATION else kind,
             query,
+            standing,
             known.pruned,
             known.head,
         )
@@ -150,7 +154,9 @@ def summaries(connections: Connections, kind: str, query: Query) -> list[Summary
     return [Summary(row[0] or CORRELATION, *row[1:]) for row in rows]
 
 
-def _summaries_statement(table: str, kind: str, query: Query, pruned: int, head: int) -> Condition:
+def _summaries_statement(
+    table: str, kind: str, query: Query, standing: Standing, pruned: int, head: int
+) -> Condition:
     """A SELECT of one page, in a form that one index alone can serve; see `planning`."""
     low = min(query.after, head) + 1  # no summary begins past the head
     high = head if query.before is None else min(head, query.before - 1)
@@ -158,6 +164,10 @@ def _summaries_statement(table: str, kind: str, query: Query, pruned: int, head:
     for column, words in (("project", query.project), ("status", query.status)):
         if words:
             where.append(Condition(f"{column} = ANY(%s)", list(words)))
+    if standing.state is not None:
+        where.append(Condition("state = %s", standing.state))
+    if standing.quiet_since is not None:
+        where.append(Condition("last_instant < %s", Int8(standing.quiet_since)))
     columns, wanted = ["kind"], [kind]
     source = Condition(table)
     if query.aggregate_id is not None:

@@ -33,6 +33,7 @@ from tidings.store.remote.appending import append_all, restore
 from tidings.store.remote.copying import write_copy
 from tidings.store.remote.reading import read, summaries
 from tidings.store.remote.server import LONG_SECONDS, QUESTION, Server, Way
+from tidings.store.standing import ANY, Standing
 from tidings.store.wire import event_of_row, query_data, whole
 
 TYPE_CHECKING = False
@@ -85,6 +86,7 @@ class RemoteStore(Store):
         self._server = Server(address, shown, self._deadline)
         self._facts: dict[str, Any] | None = None
         self._known_head = 0
+        self._trouble: StoreUnavailable | None = None
 
     @property
     def durability(self) -> str:  # type: ignore[override]  # known when the server has told it
@@ -152,9 +154,9 @@ class RemoteStore(Store):
 
         return self._ask(told, "POST", "/log/count", {"query": query_data(query)})
 
-    def summaries(self, kind: str, query: Query) -> list[Summary]:
+    def summaries(self, kind: str, query: Query, standing: Standing = ANY) -> list[Summary]:
         self._ensure_open()
-        return summaries(self._ask, kind, query)
+        return summaries(self._ask, kind, query, standing)
 
     def histogram(self, query: Query, interval: int) -> list[Bin]:
         def told(answer: Any) -> list[Bin]:
@@ -177,13 +179,18 @@ class RemoteStore(Store):
             way = QUESTION._replace(seconds=poll + self._deadline + _LONGEST_POLL)
             try:
                 head = self._ask_to_wait(after, poll, way)
+                self._trouble = None
             except StoreUnavailable as error:
                 self._ensure_worth_waiting(error)
+                self._trouble = error
                 head = self._known_head
                 sleep(min(pause, left))
                 pause = min(2 * pause, _LONGEST_PAUSE)
             if head > after or (end is not None and monotonic() >= end):
                 return head
+
+    def trouble(self) -> StoreUnavailable | None:
+        return self._trouble
 
     def _ask_to_wait(self, after: int, seconds: float, way: Way) -> int:
         asked = {"after": after, "timeout": seconds}

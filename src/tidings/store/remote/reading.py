@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tidings.event import Event
     from tidings.store.query import Query
+    from tidings.store.standing import Standing
 
 __all__ = ["read", "summaries"]
 
@@ -51,16 +52,21 @@ def read(ask: Callable[..., Any], query: Query, *, patient: bool) -> Reading:
     return Reading(_pages(ask, query, first), first.start)
 
 
-def summaries(ask: Callable[..., Any], kind: str, query: Query) -> list[Summary]:
+def summaries(
+    ask: Callable[..., Any], kind: str, query: Query, standing: Standing
+) -> list[Summary]:
     """Summaries, page by page until there are as many as were asked for."""
 
     def told(answer: Any) -> tuple[list[Summary], bool]:
         return [Summary(*row) for row in answer["summaries"]], bool(answer["ended"])
 
+    stands = {"state": standing.state, "quiet_since": standing.quiet_since}
+    # What is not given is left out: older servers know neither.
+    wanted = {name: value for name, value in stands.items() if value is not None}
     found: list[Summary] = []
     ended = False
     while not ended:
-        asked = {"kind": kind, "query": query_data(query)}
+        asked = {"kind": kind, "query": query_data(query), **wanted}
         page, ended = ask(told, "POST", "/log/summaries", asked)
         found += page
         if page:

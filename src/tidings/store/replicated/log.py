@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from tidings.errors import TidingsError
+
 __all__ = ["Entry", "Log", "LogTrimmed"]
 
 
@@ -97,6 +99,10 @@ class Log(ABC):
             after: a sequence.
             timeout: the longest to wait (seconds).
         """
+
+    def trouble(self) -> TidingsError | None:
+        """Why nothing comes from the log just now, where it is tried again without an error."""
+        return None
 
     @abstractmethod
     def head(self, deadline: float) -> int:

@@ -36,6 +36,7 @@ from tidings.store.replicated.command import (
 )
 from tidings.store.replicated.following import Follower
 from tidings.store.replicated.generations import Generations
+from tidings.store.standing import ANY, Standing
 from tidings.store.wire import whole
 from tidings.timestamps import now_instant
 
@@ -144,8 +145,8 @@ class ReplicatedStore(Store):
     def count(self, query: Query) -> Count:
         return self._reading(lambda replica: replica.count(query))
 
-    def summaries(self, kind: str, query: Query) -> list[Summary]:
-        return self._reading(lambda replica: replica.summaries(kind, query))
+    def summaries(self, kind: str, query: Query, standing: Standing = ANY) -> list[Summary]:
+        return self._reading(lambda replica: replica.summaries(kind, query, standing))
 
     def remains(self, after: tuple[str, str] | None = None) -> list[Summary]:
         return self._reading(lambda replica: replica.remains(after))
@@ -167,6 +168,9 @@ class ReplicatedStore(Store):
                 if replica.is_in_place():
                     raise
                 self._follower.replaced(replica)
+
+    def trouble(self) -> TidingsError | None:
+        return self._follower.trouble() or self._log.trouble()
 
     # Upkeep ---------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from tidings.store.sqlite.appending import (
 from tidings.store.sqlite.bookkeeping import agreed_numbers, kept_types
 from tidings.store.sqlite.connections import Connections
 from tidings.store.sqlite.waking import Waker
+from tidings.store.standing import ANY, Standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,11 +190,11 @@ class SQLiteStore(Store):
         self._ensure_open()
         return count(self._connections, query)
 
-    def summaries(self, kind: str, query: Query) -> list[Summary]:
+    def summaries(self, kind: str, query: Query, standing: Standing = ANY) -> list[Summary]:
         from tidings.store.sqlite.overviews import summaries
 
         self._ensure_open()
-        return summaries(self._connections, kind, query)
+        return summaries(self._connections, kind, query, standing)
 
     def histogram(self, query: Query, interval: int) -> list[Bin]:
         from tidings.store.sqlite.overviews import histogram

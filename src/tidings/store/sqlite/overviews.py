@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tidings.store.base import Summary
     from tidings.store.query import Query
     from tidings.store.sqlite.connections import Connections
+    from tidings.store.standing import Standing
 
 __all__ = ["count", "histogram", "summaries"]
 
@@ -122,23 +123,33 @@ def _bounds(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:
     return time_bounds(connection, query, query.after + 1, high)
 
 
-def summaries(connections: Connections, kind: str, query: Query) -> list[Summary]:
+def summaries(
+    connections: Connections, kind: str, query: Query, standing: Standing
+) -> list[Summary]:
     """One page of aggregates of a type, or of correlations."""
     with connections.snapshot() as connection:
         pruned = numbers(connection).pruned
-        sql, values = _summaries_statement("" if kind == CORRELATION else kind, query, pruned)
+        kept_as = "" if kind == CORRELATION else kind
+        sql, values = _summaries_statement(kept_as, query, standing, pruned)
         return [summary_of(row) for row in connection.execute(sql, values)]
 
 
-def _summaries_statement(kind: str, query: Query, pruned: int) -> tuple[str, list[Any]]:
+def _summaries_statement(
+    kind: str, query: Query, standing: Standing, pruned: int
+) -> tuple[str, list[Any]]:
     where = ["kind = ?", "last_position > ?", "first_position > ?"]
     values: list[Any] = [kind, pruned, query.after]
     if query.before is not None:
         where.append("first_position < ?")
         values.append(query.before)
-    for column, value in (("id", query.aggregate_id), ("correlation_id", query.correlation_id)):
+    for condition, value in (
+        ("id = ?", query.aggregate_id),
+        ("correlation_id = ?", query.correlation_id),
+        ("state = ?", standing.state),
+        ("last_instant < ?", standing.quiet_since),
+    ):
         if value is not None:
-            where.append(f"{column} = ?")
+            where.append(condition)
             values.append(value)
     for column, words in (("project", query.project), ("status", query.status)):
         if words:

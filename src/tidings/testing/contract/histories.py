@@ -22,11 +22,13 @@ from tidings.store.query import Query
 from tidings.testing.contract.opening import EXAMPLES, Opening
 from tidings.testing.model import Model, facts
 from tidings.testing.oracle import answer, query_of
-from tidings.testing.strategies import IDS, KINDS, conditions, events, queries
+from tidings.testing.strategies import IDS, KINDS, conditions, events, queries, standings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from tidings.store.standing import Standing
 
 _HISTORIES = settings(EXAMPLES, max_examples=60, stateful_step_count=25, report_multiple_bugs=False)
 _KEYS = st.sampled_from(["a", "b", "%", "🎉"])
@@ -182,10 +184,13 @@ class _History(RuleBasedStateMachine):
             counts[event.status] = counts.get(event.status, 0) + 1
         assert self.store.histogram(Query(**query), interval) == sorted(counted.items())
 
-    @rule(kind=st.sampled_from([*KINDS, CORRELATION]))
-    def summarize(self, kind: str) -> None:
+    @rule(kind=st.sampled_from([*KINDS, CORRELATION]), standing=standings())
+    def summarize(self, kind: str, standing: Standing) -> None:
         """Summaries are those of all events since ever, where one of them is left."""
-        assert self.store.summaries(kind, Query()) == self.model.summaries(kind)
+        kept = self.model.summaries(kind)
+        assert self.store.summaries(kind, Query()) == kept
+        wanted = [summary for summary in kept if standing.holds(summary)]
+        assert self.store.summaries(kind, Query(), standing) == wanted
 
     @rule()
     def check(self) -> None:

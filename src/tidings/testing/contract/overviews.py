@@ -10,6 +10,7 @@ from tidings.errors import InvalidQuery
 from tidings.event import Event
 from tidings.store.base import CORRELATION, Bin, Summary
 from tidings.store.query import Filter, Query
+from tidings.store.standing import Standing
 from tidings.testing.contract.opening import ABOUT, Opening, a_few
 
 TYPE_CHECKING = False
@@ -111,10 +112,31 @@ class Overviews(Opening):
         self, store: Store, kind: str, types: list[str], state: str
     ) -> None:
         """Types that end in started, completed, failed … about the aggregate give its state."""
-        for entry in types:
+        for second, entry in enumerate(types):
             name, _, status = entry.partition("/")
-            store.append([Event(name, "", status, aggregate_type=kind, aggregate_id="x")])
+            about: dict[str, Any] = {"aggregate_type": kind, "aggregate_id": "x"}
+            store.append([Event(name, "", status, timestamp=_at(second), **about)])
         assert [summary.state for summary in store.summaries(kind, Query())] == [state]
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_a_start_that_comes_late_reopens_nothing(self, store: Store, *, together: bool) -> None:
+        """What has ended stays so where a start happened before; a later start is a new one."""
+        own: dict[str, Any] = {"aggregate_type": "workflow", "aggregate_id": "w1"}
+        own["correlation_id"] = "w1"
+        started, completed = "workflow.started", "workflow.completed"
+        late = [(started, 0), (started, 20), (completed, 10), (started, 20), ("note", 5)]
+        events = [Event(name, timestamp=_at(at), **own) for name, at in [(completed, 30), *late]]
+        for some in [events] if together else [[event] for event in events]:
+            store.append(some)
+        for kind in ("workflow", CORRELATION):
+            (summary,) = store.summaries(kind, Query())
+            assert (summary.state, summary.version, summary.last_type) == ("done", 6, "note")
+            assert (summary.first_instant, summary.last_instant) == (events[0].instant,) * 2
+        for second in (30, 31):
+            store.append([Event(completed, timestamp=_at(30), **own)])
+            store.append([Event(started, timestamp=_at(second), **own)])
+            for kind in ("workflow", CORRELATION):
+                assert store.summaries(kind, Query())[0].state == "running"
 
     def test_a_correlation_counts_all_its_events(self, store: Store) -> None:
         """Without an aggregate of its name it fails with any failure, and has no state."""
@@ -175,6 +197,39 @@ class Overviews(Opening):
         assert store.summaries("never", Query()) == []
         assert len(store.summaries(CORRELATION, Query(limit=3))) == 3
         assert [s.id for s in store.summaries(CORRELATION, Query(correlation_id="w2"))] == ["w2"]
+
+    def test_summaries_are_found_by_how_they_stand(self, store: Store) -> None:
+        """By their state as they are read, and by how long they have been quiet, page by page."""
+        words = ("started", "completed", "failed", "waiting")
+        for n in range(12):
+            about: dict[str, Any] = {"aggregate_type": "agent", "aggregate_id": f"a{n}"}
+            about |= {"correlation_id": f"a{n}", "timestamp": _at(n)}
+            store.append([Event(f"agent.{words[n % 4]}", f"p{n % 3}", **about)])
+
+        def ids(
+            state: str | None = None, quiet: int | None = None, kind: str = "agent", **query: Any
+        ) -> list[str]:
+            instant = None if quiet is None else Event("x", timestamp=_at(quiet)).instant
+            found = store.summaries(kind, Query(**query), Standing(state, instant))
+            return [summary.id for summary in found]
+
+        for kind in ("agent", CORRELATION):
+            for number, state in enumerate(("running", "done", "failed", "")):
+                assert ids(state, kind=kind) == [f"a{number}", f"a{number + 4}", f"a{number + 8}"]
+            assert ids("running", 4, kind=kind) == ["a0"]
+            assert ids("running", 5, kind=kind, backwards=True) == ["a4", "a0"]
+        assert ids(quiet=2) == ["a0", "a1"]
+        assert ids("running", quiet=0) == []
+        assert ids("done", project="p0") == ["a9"]
+        assert ids("done", aggregate_id="a0") == ids("done", correlation_id="a0") == []
+        assert ids("running", correlation_id="a4") == ids("running", 5, aggregate_id="a4") == ["a4"]
+        assert ids("running", limit=1) == ["a0"]
+        # What changes between two pages is on neither, or on one.
+        about = {"aggregate_type": "agent", "timestamp": _at(30)}
+        store.append([Event("agent.completed", aggregate_id="a4", **about)])
+        store.append([Event("agent.started", aggregate_id="a0", **about)])
+        assert ids("running", limit=1, after=1) == ["a8"]
+        assert ids("running", 30) == ["a8"]
 
     def test_summaries_live_as_long_as_their_events(self, store: Store) -> None:
         """Pruning hides those without an event left; the others keep counting since ever."""
@@ -241,3 +296,7 @@ class Overviews(Opening):
         for interval in (0, -1):
             with pytest.raises(InvalidQuery, match="interval"):
                 store.histogram(Query(), interval)
+
+
+def _at(second: int) -> str:
+    return f"2026-01-01T00:00:{second:02}Z"

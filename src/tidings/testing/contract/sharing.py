@@ -129,8 +129,11 @@ class Sharing(Opening):
 
 
 def _files_with(secret: str, directory: Path) -> list[str]:
-    return [
-        str(path)
-        for path in directory.rglob("*")
-        if path.is_file() and secret.encode() in path.read_bytes()
-    ]
+    return [str(path) for path in directory.rglob("*") if secret.encode() in _content_of(path)]
+
+
+def _content_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return b""  # A store may have removed what it needed for a moment.

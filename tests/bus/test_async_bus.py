@@ -261,9 +261,16 @@ def test_a_timeout_leaves_no_doubt(store: GatedStore) -> None:
         async with AsyncBus(store, context=False) as bus:
             emit = await start(bus.emit("x"))
             await store.is_entered()
-            asyncio.get_running_loop().call_later(0.05, store.gate.set)
+
+            async def open_when_time_is_up() -> None:
+                while not emit.cancelling():  # noqa: ASYNC110 - a task tells nobody of that
+                    await asyncio.sleep(0)
+                store.gate.set()
+
+            opening = asyncio.create_task(open_when_time_is_up())
             with pytest.raises(TimeoutError) as caught:
                 await asyncio.wait_for(emit, 0.01)
+            await opening
             assert "kept at position 1" in str(caught.value.__cause__)
             return [event async for event in bus.read()]
 

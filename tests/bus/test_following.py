@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,14 @@ def bus(url: str) -> Iterator[Bus]:
 def followed(bus: Bus, **arguments: Any) -> list[str]:
     """The types of the events that are there already."""
     return [event.type for event in bus.follow(timeout=0, **arguments)]
+
+
+def until_one_waits(bus: Bus) -> None:
+    """Let other threads run until one of them has read everything and waits."""
+    end = monotonic() + PATIENCE
+    while not bus.store._waker._waiting:  # type: ignore[attr-defined]  # it is SQLite's
+        assert monotonic() < end, "nobody waits"
+        sleep(0.005)
 
 
 class TestWhatIsFollowed:
@@ -250,5 +259,6 @@ class TestWaitFor:
             pass
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(bus.wait_for, after=0, timeout=PATIENCE)
+            until_one_waits(bus)
             bus.close()
             assert waiting.result(PATIENCE) is None

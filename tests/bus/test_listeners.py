@@ -16,6 +16,7 @@ from tests.bus.loops import run
 from tidings import AsyncBus, Bus, Event, create_event
 from tidings.envelope import EventKind
 from tidings.errors import IdConflict, InvalidEvent
+from tidings.listeners import Listeners
 from tidings.store.base import Batch
 from tidings.store.remote import RemoteStore
 from tidings.testing.elsewhere import PATIENCE
@@ -23,6 +24,14 @@ from tidings.testing.elsewhere import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _patient_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listeners have their time to end, however slow the machine is."""
+    monkeypatch.setattr("tidings.listeners._LAST_WORDS", PATIENCE)
+    for end in (Listeners.close, Listeners.finish):
+        monkeypatch.setattr(end, "__defaults__", (PATIENCE,))
 
 
 @pytest.fixture

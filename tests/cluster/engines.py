@@ -251,7 +251,8 @@ class JetStreamClusterEngine(Engine):
         self._nats = nats
         self._directory = directory
         # Three nodes that have just met take their time to agree on a new stream.
-        open_store(self._with_replica("replica-first"), deadline=PATIENCE).close()
+        with open_store(self._with_replica("replica-first"), deadline=PATIENCE) as store:
+            store.head()
 
     def url(self, number: int) -> str:
         """See `Engine`."""

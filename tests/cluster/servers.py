@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.server.conftest import Server
 from tests.server.test_workers import ended, workers_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Cluster", "cluster_on", "kill_a_worker"]
+
+T = TypeVar("T")
 
 
 class Cluster:
@@ -39,8 +41,6 @@ class Cluster:
     def restart(self, number: int, meanwhile: Callable[[int], object] | None = None) -> None:
         """Kill one as a power cut would, and start it again on its port.
 
-        It is started until it starts, as systemd does it: the engine may be electing a leader.
-
         Args:
             number: which.
             meanwhile: called with the number while it does not run.
@@ -48,15 +48,22 @@ class Cluster:
         self.servers[number].kill()
         if meanwhile is not None:
             meanwhile(number)
-        until = monotonic() + PATIENCE
-        while True:
-            try:
-                self.servers[number].restart()
-            except AssertionError:
-                if monotonic() > until:
-                    raise
-            else:
-                return
+        _started(self.servers[number].restart)
+
+
+def _started(start: Callable[[], T]) -> T:
+    """Start something until it starts, as systemd does it.
+
+    The engine may be electing a leader; or it makes the store, which may take it longer than the
+    servers of a trial wait.
+    """
+    until = monotonic() + PATIENCE
+    while True:
+        try:
+            return start()
+        except AssertionError:
+            if monotonic() > until:
+                raise
 
 
 def kill_a_worker(server: Server) -> None:
@@ -82,7 +89,7 @@ def cluster_on(
 
     def start(number: int) -> Server:
         home = directory / f"server-{number}"
-        return Server(home, options, {**more, "TIDINGS_URL": urls[number]})
+        return _started(lambda: Server(home, options, {**more, "TIDINGS_URL": urls[number]}))
 
     with ExitStack() as at_the_end, ThreadPoolExecutor(len(urls)) as pool:
         starting = [pool.submit(start, number) for number in range(len(urls))]

@@ -14,6 +14,7 @@ from tidings.server.probe import Probe
 from tidings.server.sessions import Sessions
 from tidings.store.base import Store
 from tidings.store.memory import MemoryStore
+from tidings.testing.elsewhere import PATIENCE
 
 
 class Lagging:
@@ -86,8 +87,11 @@ def test_a_session_begun_elsewhere_is_known_at_once(truth: Store, lagging: Laggi
     assert here.look_up("nobody's") is None
 
 
-def test_a_replica_that_is_cut_off_is_not_well(truth: Store, lagging: Lagging) -> None:
+def test_a_replica_that_is_cut_off_is_not_well(
+    truth: Store, lagging: Lagging, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its own head can be read, but whoever is sent here would be told what is old."""
+    monkeypatch.setattr("tidings.server.probe._PATIENCE", PATIENCE)
     truth.append([Event("a")])
 
     async def answers() -> bool:

@@ -145,31 +145,29 @@ class Trial:
 
 def kept_at(url: str) -> tuple[int, list[Kept]]:
     """The first position that is left and the whole log, as a store or a server gives them."""
-    with open_store(url, deadline=PATIENCE) as store:
-        _catch_up(store)
-        return store.first(), [
-            Kept(
-                event.position or 0,
-                event.payload["name"],
-                event.type,
-                event.aggregate_type,
-                event.aggregate_id,
-            )
-            for event in store.read(Query())
-        ]
-
-
-def _catch_up(store: Store) -> None:
-    """Wait until a store has all that was acknowledged; its engine may still be coming back."""
     until = monotonic() + PATIENCE
-    while True:
-        try:
-            store.catch_up()
-        except StoreUnavailable:
-            if monotonic() > until:
-                raise
-        else:
-            return
+    with open_store(url, deadline=PATIENCE) as store:
+        while True:
+            try:
+                return _kept_in(store)
+            except StoreUnavailable:
+                # Its engine may still be coming back, and a server waits but a second for it.
+                if monotonic() > until:
+                    raise
+
+
+def _kept_in(store: Store) -> tuple[int, list[Kept]]:
+    store.catch_up()
+    return store.first(), [
+        Kept(
+            event.position or 0,
+            event.payload["name"],
+            event.type,
+            event.aggregate_type,
+            event.aggregate_id,
+        )
+        for event in store.read(Query())
+    ]
 
 
 def _difference(seen: list[tuple[int, str]], wanted: list[tuple[int, str]]) -> str:

@@ -43,7 +43,9 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium, one for all tests of a file."""
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work as root, nor in most containers.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE * 1000
+        )
         yield browser
         browser.close()
 
@@ -62,7 +64,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("story"), (), {})
     day = demo.day()
     begin = now_instant() - max(scene.at for scene in day)
-    with Bus(server.store_url, context=False) as bus:
+    with Bus(server.store_url, context=False, deadline=PATIENCE) as bus:
         bus.emit_many(demo.told(scene, begin) for scene in day)
     yield server
     server.kill()
@@ -70,8 +72,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def bus(served: Server) -> Iterator[Bus]:
-    """The server's store, from another process's side."""
-    with Bus(served.store_url, context=False) as bus:
+    """The server's store, from another process's side; nothing it emits is spooled instead."""
+    with Bus(served.store_url, context=False, deadline=PATIENCE) as bus:
         yield bus
 
 

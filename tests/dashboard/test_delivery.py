@@ -105,7 +105,7 @@ def test_a_webhook_shows_its_attempts(sender: Server, open_page: OpenPage) -> No
             client.post("/webhooks", json=wishes).raise_for_status()
         webhook = row(page, "Webhooks", receiver.url)
         expect(webhook).to_contain_text("active")
-        with Bus(sender.store_url, context=False) as bus:
+        with Bus(sender.store_url, context=False, deadline=PATIENCE) as bus:
             bus.emit("job_done")
         webhook.get_by_role("button", name="Attempts").click()
         attempt = page.get_by_role("table", name="Attempts, newest first").locator("tbody tr")

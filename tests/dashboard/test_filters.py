@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
+
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -46,6 +49,14 @@ def asked(page: Page) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).fragment.partition("?")[2], keep_blank_values=True)
 
 
+def await_asked(page: Page, wanted: dict[str, list[str]]) -> None:
+    """Wait until the address has these filters; Playwright hears of it a moment later."""
+    end = monotonic() + PATIENCE
+    while asked(page) != wanted:
+        assert monotonic() < end, page.url
+        page.wait_for_timeout(20)
+
+
 def add(page: Page, text: str) -> None:
     """Type a filter and press Enter."""
     page.get_by_label("Filter events").fill(text)
@@ -73,10 +84,10 @@ def test_values_are_clicked_to_ask_for_or_exclude_them(served: Server, open_page
     page.locator(".row .project button", has_text="alpha").first.click()
     expect(page.locator(".row")).to_have_count(2)
     page.get_by_role("button", name="project: alpha", exact=True).click()
-    assert asked(page) == {"not.project": ["alpha"]}
+    await_asked(page, {"not.project": ["alpha"]})
     expect(page.locator(".row")).to_have_count(2)
     page.go_back()
-    assert asked(page) == {"project": ["alpha"]}
+    await_asked(page, {"project": ["alpha"]})
     page.go_back()
     expect(page.locator(".row")).to_have_count(4)
     page.go_forward()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from tidings import demo
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from tests.dashboard.conftest import OpenPage
@@ -20,7 +21,8 @@ _TASK = "import sys; print('epoch 3  loss <0.1>'); sys.exit(sys.argv[1] == '1')"
 
 def run(served: Server, *command: str, **variables: str) -> None:
     """`tidings run` of this interpreter, on the server's store."""
-    environment = {**os.environ, "TIDINGS_HOME": str(served.home), **variables}
+    ours = {"TIDINGS_HOME": str(served.home), "TIDINGS_DEADLINE": f"{PATIENCE:g}"}
+    environment = {**os.environ, **ours, **variables}
     subprocess.run(
         [
             sys.executable,

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.dashboard.looking import wait_until
 from tidings import Bus
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -89,7 +90,7 @@ def test_pausing_under_load_loses_nothing(served: Server, bus: Bus, open_page: O
     wait_until(page, "document.querySelectorAll('.row').length > 10")
 
     def load() -> None:
-        with Bus(served.store_url, context=False) as other:
+        with Bus(served.store_url, context=False, deadline=PATIENCE) as other:
             for start in range(300, 300 + _UNDER_LOAD, 50):
                 emit(other, *range(start, start + 50))
 
@@ -156,7 +157,7 @@ def test_a_store_in_place_of_another_is_told(served: Server, bus: Bus, open_page
     bus.close()
     for file in served.home.glob("events.db*"):
         file.unlink()
-    with Bus(served.store_url, context=False) as other:
+    with Bus(served.store_url, context=False, deadline=PATIENCE) as other:
         emit(other, 100, 101)
         served.start()
         expect(page.get_by_text("another store than before")).to_be_visible()

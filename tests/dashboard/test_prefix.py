@@ -67,10 +67,10 @@ class Proxy:
         # A browser breaks off what it needs no more.
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._pass(reader, writer)
-        self._passing.discard(task)
         writer.close()
         with suppress(OSError, asyncio.CancelledError):
             await writer.wait_closed()
+        self._passing.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -47,6 +47,8 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     # An answer that is an error shall fail the line that got it.
     (tmp_path / ".curlrc").write_text("fail\n")
     given = {"PATH": path, "NO_COLOR": "1", "CURL_HOME": str(tmp_path)}
+    # With a second, as usual, what a slow machine emits may wait in the spool instead.
+    given["TIDINGS_DEADLINE"] = str(PATIENCE)
     with patch.dict(os.environ, given), left_running(), served(page, tmp_path) as shown:
         for example in BOOK.parse(shown).examples():
             example.evaluate()

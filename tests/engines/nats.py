@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
-from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
 from threading import Event as Flag
@@ -21,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tests.engines.leash import Leash
+from tests.server.conftest import free_port
 from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
@@ -54,20 +52,8 @@ cluster {{
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that no client's connection is given, so that a server finds them free again."""
-    with ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            # Clients are given ports from 32768 on by Linux, and from 49152 on by macOS.
-            port = random.randrange(12_768, 32_768)
-            trying = held.enter_context(socket.socket())
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trying.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            ports.append(port)
-        return ports
+    """Ports that nobody else is given, so that a server finds them free again."""
+    return [free_port() for _ in range(count)]
 
 
 def wait_for(condition: Any, what: str) -> Any:
@@ -147,6 +133,7 @@ class NatsServer:
             except AssertionError:
                 if self._given or "address already in use" not in self.said:
                     raise
+                self.kill()  # its leash, too, which would remove the directory of the next one
                 self.port, self._monitor = free_ports(2)
             else:
                 return self

@@ -127,7 +127,12 @@ class PostgresServer:
         if self._postmaster is None:
             return
         self._leash.let_go()
-        parts = psutil.Process(self._postmaster.pid).children(recursive=True)
+        postmaster = psutil.Process(self._postmaster.pid)
+        # It stands still first: whom it started now would live on, and let no other one start.
+        postmaster.suspend()
+        while postmaster.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+            time.sleep(0.001)
+        parts = postmaster.children(recursive=True)
         self._postmaster.kill()
         for part in parts:
             with suppress(psutil.NoSuchProcess):

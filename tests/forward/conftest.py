@@ -8,12 +8,23 @@ import pytest
 
 from tests.forward.receiver import Receiver
 from tidings.bus import Bus
+from tidings.schedule import Schedule
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 KEY = "sk-s3cret"
+
+
+@pytest.fixture(autouse=True)
+def _patient(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No store is given up while this machine rests, and no bus asks an address again meanwhile."""
+    assert own_home.is_dir()  # asked for because it cleans the environment first
+    monkeypatch.setenv("TIDINGS_DEADLINE", str(PATIENCE))
+    later = Schedule.doubling(64, first=PATIENCE, most=PATIENCE)
+    monkeypatch.setattr("tidings.forward.forwarding._AWAY", later)
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from errno import EADDRINUSE
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from tests.server.conftest import free_port
+from tidings.forward import waiting
 from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.bus import Bus
+    from tidings.forward import Forwarded
+    from tidings.store.base import Store
 
 
 def settled(bus: Bus) -> None:
@@ -21,6 +25,21 @@ def settled(bus: Bus) -> None:
     forwarding = bus._keeping._forwarding
     assert forwarding is not None
     assert forwarding.wait(PATIENCE)
+
+
+def send_waiting(store: Store, **options: Any) -> Forwarded:
+    """As that of `tidings.forward`, however slow this machine is."""
+    return waiting.send_waiting(store, seconds=PATIENCE, **options)
+
+
+def _on_a_free_port(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """A server; another process may take the port that was found free."""
+    while True:
+        try:
+            return ThreadingHTTPServer(("127.0.0.1", free_port()), handler)
+        except OSError as error:
+            if error.errno != EADDRINUSE:
+                raise
 
 
 class Receiver:
@@ -41,7 +60,7 @@ class Receiver:
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
         self._came = Condition()
         self._over = Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), self._handler())
+        self._server = _on_a_free_port(self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/api/events/"
         Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

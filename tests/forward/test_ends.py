@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import Shell
-from tests.forward.receiver import Receiver, settled
+from tests.forward.receiver import Receiver, send_waiting, settled
 from tests.server.conftest import Server
 from tidings.bus import Bus
 from tidings.errors import NotAllowed
 from tidings.event import Event
-from tidings.forward import Forwarded, send_waiting
+from tidings.forward import Forwarded
 from tidings.server.keys import KeyRing
 from tidings.spool.marks import mark
 from tidings.store import open_store

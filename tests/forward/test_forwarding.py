@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.forward.receiver import Receiver, settled
+from tests.forward.receiver import Receiver, send_waiting, settled
 from tidings.aio import AsyncBus
 from tidings.bus import Bus
 from tidings.durable_files import names_in
 from tidings.errors import VersionConflict
 from tidings.event import Event
-from tidings.forward import Forwarded, forwarding, send_waiting
+from tidings.forward import Forwarded, forwarding
 from tidings.spool.marks import key_of, mark
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.delivery.watches.watching import SECOND, HandClock
+from tests.forward.receiver import send_waiting
 from tidings.event import Event
-from tidings.forward import Forwarded, resend_refused, send_waiting
+from tidings.forward import Forwarded, resend_refused
 from tidings.forward.posting import exposes_key
 from tidings.forward.waiting import Waiting
 from tidings.spool.marks import mark

@@ -10,6 +10,7 @@ import pytest
 from tests.engines.nats import NatsServer
 from tidings.store.jetstream.address import Address
 from tidings.store.jetstream.log import JetStreamLog
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +25,9 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A server for a test that kills it."""
+def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NatsServer]:
+    """A server for a test that kills it; who knew it waits, however long it takes to start anew."""
+    monkeypatch.setattr("tidings.store.jetstream.connection._JUST_NOW", PATIENCE)
     with NatsServer(tmp_path / "nats") as server:
         yield server
 

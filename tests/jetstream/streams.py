@@ -54,6 +54,7 @@ def close_beside_a_child(open_log: Callable[[], Log], server: NatsServer) -> int
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(writer)  # so that it ends with its parent, whatever becomes of that
         os.read(reader, 1)
         os._exit(0)
     log.close()

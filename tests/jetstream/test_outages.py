@@ -112,12 +112,13 @@ class TestPublishing:
         """Publishers and a reader go on over kill -9 of the server; each entry is there once."""
         url = f"{own_server.url}/lab"
         wanted = [b"%d:%d" % (who, n) for who in range(_PUBLISHERS) for n in range(_EACH)]
-        watch = opened(url)
+        watch, *logs = [opened(url) for _ in range(1 + _PUBLISHERS)]
+        for log in logs:
+            log.identity()  # who has never reached a server waits for none
 
         def publish(who: int) -> list[Entry]:
-            log = opened(url)
             for n in range(_EACH):
-                publish_all(log, b"%d:%d" % (who, n))
+                publish_all(logs[who], b"%d:%d" % (who, n))
             return []
 
         def kill() -> list[Entry]:
@@ -238,7 +239,8 @@ class TestReading:
         server, _, subject = stream_of(url)
         reader, other = opened(url), opened(url)
         other.identity()
-        flood(server, subject, _TRIMMED, _SIZE)
+        # More than a reader is sent ahead, also where it has to ask again and again.
+        flood(server, subject, _TRIMMED, 2 * _SIZE)
         after = _read_some(reader, 0)
         session = reader._session
         assert session is not None
@@ -285,9 +287,15 @@ class TestStreams:
             _read_on(log, after)
 
     def test_lost_entries(
-        self, opened: Callable[[str], JetStreamLog], own_server: NatsServer, tmp_path: Path
+        self,
+        opened: Callable[[str], JetStreamLog],
+        own_server: NatsServer,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Who read entries that the servers then lost is told, though others took their places."""
+        # Or it would be told that they are gone, where the others take their time.
+        monkeypatch.setattr("tidings.store.jetstream.following._BEHIND", PATIENCE)
         url = f"{own_server.url}/lab"
         log = opened(url)
         publish_all(log, b"1")

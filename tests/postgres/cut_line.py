@@ -51,6 +51,7 @@ class CutLine:
     def close(self) -> None:
         """Hang up."""
         self._listening.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()  # so that nobody comes after all were hung up
         self._listening.close()
         for each in self._open:
             _hang_up(each)
@@ -88,7 +89,7 @@ class CutLine:
             while piece := client.recv(_PIECE):
                 if self.silent:
                     continue
-                said = said[-len(_COMMIT_SENT) :] + piece
+                said = said[1 - len(_COMMIT_SENT) :] + piece
                 if self.cut_before and _COMMIT_SENT in said:
                     self.cut_before -= 1
                     break
@@ -106,7 +107,7 @@ class CutLine:
             while piece := server.recv(_PIECE):
                 if self.silent:
                     continue
-                said = said[-len(_COMMIT_DONE) :] + piece
+                said = said[1 - len(_COMMIT_DONE) :] + piece
                 answers += said.count(_COMMIT_DONE)
                 # The first one of a connection ends the look at the schema.
                 if self.cut_after and answers > 1:

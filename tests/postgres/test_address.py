@@ -8,6 +8,7 @@ from tests.engines.postgres import PostgresServer
 from tidings.errors import InvalidSetting, NotAllowed, StoreUnavailable
 from tidings.store import open_store
 from tidings.store.postgres.address import Address
+from tidings.testing.elsewhere import PATIENCE
 
 
 def test_our_own_options_are_taken_out() -> None:
@@ -97,11 +98,14 @@ def test_an_unknown_option_is_named() -> None:
 def test_who_is_not_let_in_is_told_without_the_password(postgres: PostgresServer) -> None:
     """A role that is not there, or a database that is not there, is told at once and by name."""
     url = postgres.url().replace("postgres@", "nobody:hunter2@")
-    with open_store(url, deadline=30) as store, pytest.raises(NotAllowed, match="nobody") as caught:
+    with (
+        open_store(url, deadline=PATIENCE) as store,
+        pytest.raises(NotAllowed, match="nobody") as caught,
+    ):
         store.head()
     assert "hunter2" not in str(caught.value)
     with (
-        open_store(postgres.url("missing"), deadline=30) as store,
+        open_store(postgres.url("missing"), deadline=PATIENCE) as store,
         pytest.raises(StoreUnavailable, match="createdb"),
     ):
         store.head()

@@ -13,7 +13,7 @@ from tests.postgres.sessions import OPEN, gate, hurry, wait_until, waiting_for_l
 from tidings.errors import StoreLocked
 from tidings.event import Event
 from tidings.store.base import Batch, Put
-from tidings.store.postgres import PostgresStore
+from tidings.store.postgres import PostgresStore, transactions
 from tidings.store.query import Query
 from tidings.testing.elsewhere import PATIENCE
 
@@ -58,18 +58,20 @@ def test_a_lock_is_waited_for_no_longer_than_the_deadline(
     schema: str,
     store: PostgresStore,
     opened: Callable[..., PostgresStore],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who meets a writer that does not come to an end is told so, and appends when it has ended."""
     store.head()
     hasty = opened()
-    hurry(hasty, 1.0)
     with gate(postgres, schema) as keeper, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(store.append, [Event("slow")])
         wait_until(lambda: waiting_for_locks(postgres) == 1)
+        # The server waits for a small part of the deadline, so that it is the one that says no.
+        monkeypatch.setattr(transactions, "_PATIENCE", 0.8 / PATIENCE)
         for write in (lambda: hasty.append([Event("x")]), lambda: hasty.put("k", 1)):
-            with pytest.raises(StoreLocked, match="locked by others for 1 s"):
+            with pytest.raises(StoreLocked, match=f"locked by others for {PATIENCE:g} s"):
                 write()
-        hasty._connections.deadline = PATIENCE
+        monkeypatch.undo()
         assert hasty.head() == 0
         keeper.execute(OPEN)
         assert place(slow) == 1
@@ -81,8 +83,8 @@ def test_threads_of_one_process_wait_no_longer_either(
 ) -> None:
     """The one connection that writes is waited for as the lock is."""
     hasty = opened()
-    hurry(hasty)
     with hasty._connections.transaction(), ThreadPoolExecutor(1) as pool:
+        hurry(hasty)
         writing = pool.submit(hasty.append, [Event("x")])
         with pytest.raises(StoreLocked, match=r"other threads of this process wrote for 0\.3 s"):
             writing.result(PATIENCE)
@@ -90,10 +92,11 @@ def test_threads_of_one_process_wait_no_longer_either(
     assert hasty.append([Event("x")])[0].position == 1
 
 
+# Under the role's timeout for statements a transaction begins, which takes a moment of a second.
 @pytest.mark.parametrize(
     "setting",
     [
-        "statement_timeout = '40ms'",
+        "statement_timeout = '1s'",
         "lock_timeout = '20ms'",
         "default_transaction_isolation = 'serializable'",
         "default_transaction_isolation = 'repeatable read'",
@@ -117,7 +120,8 @@ def test_settings_of_the_role_do_not_matter(
         wait_until(lambda: waiting_for_locks(postgres) == 1)
         late = pool.submit(opened(url).append, [Event("x", **about)])
         wait_until(lambda: waiting_for_locks(postgres) == 2)
-        keeper.execute("SELECT pg_sleep(0.06)")  # past the timeouts, so that they would have struck
+        # Past the timeouts, so that they would have struck.
+        keeper.execute("SELECT pg_sleep(%s)", (1.05 if "statement" in setting else 0.06,))
         keeper.execute(OPEN)
         stored = [*slow.result(PATIENCE), *late.result(PATIENCE)]
     assert [(event.position, event.version) for event in stored] == [(1, 1), (2, 2)]

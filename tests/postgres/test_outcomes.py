@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.engines.postgres import PostgresServer
 from tests.postgres.cut_line import CutLine
-from tests.postgres.sessions import OPEN, gate, hurry, wait_until, waiting_for_locks
+from tests.postgres.sessions import OPEN, gate, wait_until, waiting_for_locks
 from tidings.errors import OutcomeUnknown, RevisionConflict, VersionConflict
 from tidings.event import Event
 from tidings.store.base import Batch, Put
-from tidings.store.postgres import PostgresStore
+from tidings.store.postgres import PostgresStore, connections, writing
+from tidings.store.postgres.dialing import Line
 from tidings.store.query import Query
 from tidings.testing.elsewhere import PATIENCE
 
@@ -200,19 +203,20 @@ def test_what_cannot_be_found_out_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the server out of reach the outcome is unknown; the same ids sent again do no harm."""
-    hasty = opened(postgres.url(port=line.port, schema=schema))
-    hurry(hasty, 1.0)
+    other = opened(postgres.url(port=line.port, schema=schema))
+    # So that the first attempt to find out is the last, and need not hurry.
+    monkeypatch.setattr(connections, "_PAUSES", (PATIENCE,))
     line.cut_after = 1
-    drop = hasty._connections.drop_writer
+    drop = other._connections.drop_writer
 
     def drop_and_refuse() -> None:
         line.refusing = True
         drop()
 
-    monkeypatch.setattr(hasty._connections, "drop_writer", drop_and_refuse)
+    monkeypatch.setattr(other._connections, "drop_writer", drop_and_refuse)
     event = Event("x")
     with pytest.raises(OutcomeUnknown, match="same ids"):
-        hasty.append([event])
+        other.append([event])
     line.refusing = False
     (stored,) = far.append([event])
     assert (stored.position, far.head()) == (2, 2)
@@ -263,16 +267,35 @@ def test_a_commit_that_outlasts_the_deadline_is_unknown(
     schema: str,
     far: PostgresStore,
     opened: Callable[..., PostgresStore],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever does not live to see the commit end says so; it may be kept yet, and then once."""
     hasty = opened(postgres.url(port=line.port, schema=schema))
-    hurry(hasty, 1.0)
+    commit: Any = writing._committed
+    wait = Line.wait
+
+    def commit_in_haste(*given: Any) -> Any:
+        hasty._connections.deadline = 1.0
+        return commit(*given[:-1], monotonic())
+
+    def wait_at_least_for_the_gate(line: Line, *given: Any) -> Any:
+        while True:
+            try:
+                return wait(line, *given)
+            except psycopg.OperationalError:
+                if line.closed or waiting_for_locks(postgres):
+                    raise
+
     event = Event("slow", **ABOUT)
     with gate(postgres, schema, "commit") as keeper:
         # No line is cut: no answer in time is as good as none.
-        with pytest.raises(OutcomeUnknown, match="same ids"):
-            hasty.append([event])
-        assert (far.head(), waiting_for_locks(postgres)) == (1, 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(writing, "_committed", commit_in_haste)
+            patched.setattr(Line, "wait", wait_at_least_for_the_gate)
+            with pytest.raises(OutcomeUnknown, match="same ids"):
+                hasty.append([event])
+        wait_until(lambda: waiting_for_locks(postgres) == 1)
+        assert far.head() == 1
         keeper.execute(OPEN)
         assert far.append([event])[0].position == 2
     assert (far.head(), far.check()) == (2, [])

@@ -16,7 +16,7 @@ from tidings.event import Event
 from tidings.store.base import CORRELATION
 from tidings.store.postgres import PostgresStore
 from tidings.store.query import Filter, Query
-from tidings.testing.elsewhere import in_threads
+from tidings.testing.elsewhere import PATIENCE, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ def test_a_question_is_asked_again_when_its_session_ends(
         return None
 
     def look() -> object:
-        locked.wait()
+        assert locked.wait(PATIENCE)
         return ask(store)
 
     locked = Flag()
@@ -141,10 +141,11 @@ def test_readers_beside_one_who_prunes(store: PostgresStore) -> None:
     begun, done = Flag(), Flag()
 
     def prune() -> int:
-        begun.wait()
-        removed = sum(store.prune(through) for through in range(250, 6000, 250))
-        done.set()
-        return removed
+        begun.wait(PATIENCE)
+        try:
+            return sum(store.prune(through) for through in range(250, 6000, 250))
+        finally:
+            done.set()
 
     def read(**query: Any) -> int:
         rounds = 0

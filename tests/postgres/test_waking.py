@@ -6,13 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
 
 import pytest
 
 from tests.engines.postgres import PostgresServer
 from tests.postgres.cut_line import CutLine
-from tests.postgres.sessions import hurry
+from tests.postgres.sessions import hurry, wait_until
 from tidings.errors import StoreClosed, StoreUnavailable
 from tidings.event import Event
 from tidings.store.postgres import PostgresStore
@@ -53,14 +52,14 @@ def test_one_connection_listens_for_all(
 ) -> None:
     """However many wait, one connection listens; it is not one of those that read."""
     store.append([Event("x")])
-    before = postgres.execute("SELECT count(*) FROM pg_stat_activity")
+    # Those of others may end meanwhile, but none comes beside ours.
+    sessions = "SELECT pid FROM pg_stat_activity WHERE application_name = 'tidings'"
+    before = postgres.execute(sessions)
     with ThreadPoolExecutor(10) as pool:
         waits = [pool.submit(store.wait, 1, PATIENCE) for _ in range(10)]
         assert store.wait(0, PATIENCE) == 1
-        while store._waker._waiting < len(waits):
-            sleep(0.005)
-        ((now,),) = postgres.execute("SELECT count(*) FROM pg_stat_activity")
-        assert now == before[0][0] + 1
+        wait_until(lambda: store._waker._waiting == len(waits))
+        assert len({*postgres.execute(sessions)} - {*before}) == 1
         store.append([Event("y")])
         assert [wait.result(PATIENCE) for wait in waits] == [2] * 10
     assert len(listeners(postgres, schema)) == 1
@@ -94,10 +93,7 @@ def test_a_wait_outlives_its_connection(
     with ThreadPoolExecutor(1) as pool:
         for head in range(2, 5):
             wait = pool.submit(store.wait, head - 1, PATIENCE)
-            end = monotonic() + PATIENCE
-            while not listeners(postgres, schema):
-                assert monotonic() < end
-                sleep(0.005)
+            wait_until(lambda: bool(listeners(postgres, schema)))
             for pid in listeners(postgres, schema):
                 postgres.execute(f"SELECT pg_terminate_backend({pid})")
             writer.append([Event("y")])
@@ -138,19 +134,25 @@ def test_a_wait_goes_on_while_the_server_is_away(
     line = CutLine(postgres.port)
     store.append([Event("x")])
     far = opened(postgres.url(port=line.port, schema=schema))
-    assert far.wait(0, PATIENCE) == 1
-    hurry(far)
     with ThreadPoolExecutor(1) as pool:
         wait = pool.submit(far.wait, 1, PATIENCE)
+        wait_until(lambda: has_begun(far))
+        hurry(far)
         line.refusing = True
         refused = line.connections
         for pid in listeners(postgres, schema):
             postgres.execute(f"SELECT pg_terminate_backend({pid})")
-        while line.connections < refused + 2:
-            assert not wait.done()
-            sleep(0.005)
+        wait_until(lambda: line.connections >= refused + 2 or wait.done())
+        assert not wait.done()
         store.append([Event("y")])
         line.refusing = False
         assert wait.result(PATIENCE) == 2
     far.close()
     line.close()
+
+
+def has_begun(store: PostgresStore) -> bool:
+    """Whether somebody waits who was told where the head is."""
+    waker = store._waker
+    with waker._moved:
+        return waker._waiting == 1 and waker._head >= 0

@@ -46,6 +46,7 @@ class BrokenLine:
     def close(self) -> None:
         """Hang up."""
         self._listening.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()  # so that nobody comes after all were hung up
         self._listening.close()
         for each in self._open:
             _hang_up(each)
@@ -82,11 +83,12 @@ class BrokenLine:
                     break
                 if self._silent.is_set():
                     continue
-                if answers and self.answer_bytes is not None:
-                    piece = piece[: self.answer_bytes - passed]
+                most = self.answer_bytes if answers else None
+                if most is not None:
+                    piece = piece[: most - passed]
                 target.sendall(piece)
                 passed += len(piece)
-                if answers and passed == self.answer_bytes:
+                if passed == most:
                     break
         except OSError:
             pass  # The other end has gone, which is what this is about.

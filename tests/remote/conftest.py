@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.remote.broken_line import BrokenLine
-from tests.server.conftest import Server
+from tests.server.conftest import PATIENCE, Server
 from tidings.store.remote import RemoteStore
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def opened() -> Iterator[Callable[..., RemoteStore]]:
     """Opens remote stores; they are closed when the test ends."""
     stores: list[RemoteStore] = []
 
-    def open_one(url: str, deadline: float = 30.0, **options: str) -> RemoteStore:
+    def open_one(url: str, deadline: float = PATIENCE, **options: str) -> RemoteStore:
         stores.append(RemoteStore(url, deadline=deadline, **options))
         return stores[-1]
 

@@ -45,7 +45,7 @@ def _code_of_child(store: RemoteStore) -> int:
     child = os.fork()
     if child == 0:
         try:
-            signal.alarm(PATIENCE // 3)  # one that hangs on a lock of its parent is killed
+            signal.alarm(PATIENCE)  # one that hangs on a lock of its parent is killed
             (kept,) = store.append([Event("child")])
             os._exit(list(store.read(Query(ids=kept.id))) != [kept])
         finally:

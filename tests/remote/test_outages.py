@@ -14,8 +14,11 @@ import pytest
 
 from tidings.errors import OutcomeUnknown, StoreUnavailable, VersionConflict
 from tidings.event import Event
+from tidings.store import remote
 from tidings.store.base import Put
 from tidings.store.query import Query
+from tidings.store.remote import reading as reading_on
+from tidings.store.remote import server as asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,9 +64,10 @@ def test_a_name_that_nobody_has_is_told(opened: Opened) -> None:
 
 
 def test_a_silent_server_is_waited_for_no_longer_than_the_deadline(
-    opened: Opened, mute: str
+    opened: Opened, mute: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first append ends in doubt after its deadline; those after it are refused at once."""
+    monkeypatch.setattr(asking, "_SILENCE", PATIENCE)
     store = opened(mute, deadline=1.0)
     with pytest.raises(OutcomeUnknown):
         store.append([Event("x")])
@@ -153,8 +157,11 @@ def test_a_server_started_anew_is_no_error_for_a_reader(opened: Opened, server: 
     assert store.check() == []
 
 
-def test_a_reading_goes_on_after_a_restart(opened: Opened, server: Server) -> None:
+def test_a_reading_goes_on_after_a_restart(
+    opened: Opened, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader in the middle of five pages sees each event once, though the server was killed."""
+    monkeypatch.setattr(reading_on, "_OUTAGE", PATIENCE)
     store = opened(server.url)
     store.append([Event("x", payload={"n": n}) for n in range(5000)])
     reading = store.read(Query())
@@ -165,9 +172,11 @@ def test_a_reading_goes_on_after_a_restart(opened: Opened, server: Server) -> No
 
 
 def test_a_reading_waits_for_a_server_that_was_there_just_now(
-    opened: Opened, server: Server
+    opened: Opened, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who follows reads again and again; a server killed between two readings is no error."""
+    monkeypatch.setattr(remote, "_JUST_NOW", PATIENCE)
+    monkeypatch.setattr(reading_on, "_OUTAGE", PATIENCE)
     store, stranger = opened(server.url), opened(server.url)
     store.append([Event("x")])
     server.kill()

@@ -79,8 +79,8 @@ class MemoryLog(Log):
 
     def read(self, after: int) -> list[Entry]:
         """The entries past a sequence."""
-        self._ensure_reachable()
         with self._shelf.moved:
+            self._ensure_reachable()
             if after < self._shelf.trimmed:
                 raise LogTrimmed
             start = after - self._shelf.trimmed

@@ -95,7 +95,7 @@ def test_lines_are_cut_and_restored(tmp_path: Path) -> None:
     with Machines(tmp_path) as machines:
         stores = [machines.open(name, deadline=0.02, most_bytes=600) for name in _NAMES]
         for store in stores:
-            store.head()
+            catch_up(store)
         enough = Flag()
         cutting = Thread(target=cut_at_random, args=(machines, enough))
         cutting.start()

@@ -21,7 +21,13 @@ from tidings.store.base import Batch, Put, Summary
 from tidings.store.memory import MemoryStore
 from tidings.store.query import Query
 from tidings.store.replicated.command import PRUNE, Command, entries_of
-from tidings.testing.elsewhere import count_up, in_processes, in_threads, take_versions
+from tidings.testing.elsewhere import (
+    PATIENCE,
+    count_up,
+    in_processes,
+    in_threads,
+    take_versions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +116,7 @@ def test_the_other_process_applies_it(machines: Machines, name: str) -> None:
 
     def apply() -> list[Any]:
         with machines.shelf.moved:
-            machines.shelf.moved.wait_for(lambda: machines.shelf.head > before)
+            machines.shelf.moved.wait_for(lambda: machines.shelf.head > before, PATIENCE)
         applier.catch_up()
         line.fall_behind(behind=False)
         return []
@@ -136,7 +142,7 @@ def test_the_replica_is_replaced_before_the_outcome_came(machines: Machines) -> 
 
     def replace() -> list[Event]:
         with machines.shelf.moved:
-            machines.shelf.moved.wait_for(lambda: machines.shelf.head > before)
+            machines.shelf.moved.wait_for(lambda: machines.shelf.head > before, PATIENCE)
         machines.open("b").prune(1)  # the log is trimmed past what was asked
         machines.file().unlink()
         line.fall_behind(behind=False)
@@ -157,7 +163,7 @@ def test_pruned_before_it_was_told(machines: Machines) -> None:
 
     def apply_and_prune() -> list[Any]:
         with machines.shelf.moved:
-            machines.shelf.moved.wait_for(lambda: machines.shelf.head > before)
+            machines.shelf.moved.wait_for(lambda: machines.shelf.head > before, PATIENCE)
         ((_, data),) = entries_of(Command(PRUNE, {"through": 1}), 1 << 20)
         machines.shelf.add(data)  # not by `prune`, which trims the log as well
         applier.append([event("1")])  # the id comes again: that is not the event that was asked

@@ -67,6 +67,8 @@ def test_out_of_reach_at_opening(machines: Machines) -> None:
     """A store that never reached its log says so on every call; `check` and `wait` too."""
     store = machines.open(deadline=_SHORT)
     machines.logs["a"].cut()
+    with bounded(), pytest.raises(StoreUnavailable, match="cannot be reached"):
+        until_it_says(store, "cannot be reached")
     asked: list[Any] = [
         store.head, store.latest, store.catch_up, store.describe,
         lambda: store.append([Event("x")]), lambda: store.put("k", 1), lambda: ids(store),

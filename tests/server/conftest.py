@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from random import SystemRandom
 from typing import IO, TYPE_CHECKING, Any
 
 import httpx
@@ -36,11 +37,20 @@ _NEED_INTERPRETER = {
 _URL = re.compile(r"(https?://[^\s/]+)")
 
 
+# Clients are given ports from 32768 on by Linux, and from 49152 on by macOS; below are those that
+# pages of the documentation name, whose tests may run at the same time. Between a look whether
+# one is free and its use others may look too, so each worker of xdist has a share of its own.
+_PORTS = range(20_000, 32_768)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_OWN_PORTS = _PORTS[_WORKER % _WORKERS :: _WORKERS]
+_turns = count(SystemRandom().randrange(len(_OWN_PORTS)))
+
+
 def free_port() -> int:
-    """A port that no client's connection is given, so that a server finds it free again."""
+    """A port that no client's connection and no other test is given: a server finds it free."""
     while True:
-        # Clients are given ports from 32768 on by Linux, and from 49152 on by macOS.
-        port = random.randrange(12_768, 32_768)
+        port = _OWN_PORTS[next(_turns) % len(_OWN_PORTS)]
         with socket.socket() as trying:
             trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):

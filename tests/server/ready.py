@@ -24,7 +24,10 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
-__all__ = ["ReadyProcess", "start_ready"]
+__all__ = ["CONSTANTS", "ReadyProcess", "start_ready"]
+
+CONSTANTS = "TESTED_WITH"
+"""A variable that names constants of ours and gives them other values, as JSON."""
 
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 60.0
@@ -225,6 +228,9 @@ def _become(request: Any, files: list[int], others: list[int]) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace")
     os.environ.clear()
     os.environ.update(environment)
+    for name, value in json.loads(os.environ.pop(CONSTANTS, "{}")).items():
+        module, _, constant = name.rpartition(".")
+        vars(import_module(module))[constant] = value
     os.chdir(directory)
     sys.argv = ["tidings", *arguments]
     os._exit(import_module("tidings.cli").main())

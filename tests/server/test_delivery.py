@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.cli.conftest import Shell
 from tests.delivery.webhooks.receivers import HANG, PATIENCE, Receiver
 from tests.server.conftest import Server
+from tests.server.ready import CONSTANTS
 from tidings.bus import Bus
 from tidings.delivery.running import Delivery
 from tidings.server import create_app
@@ -80,7 +81,8 @@ def test_a_killed_server_loses_nothing(server: Callable[..., Server]) -> None:
 
 def test_a_server_ends_while_a_receiver_hangs(server: Callable[..., Server]) -> None:
     """In due form; what was under way is sent again by the next one."""
-    served = server()
+    # Held up by the machine, it must not give up before it has signed off.
+    served = server(env={CONSTANTS: '{"tidings.server.delivering._LAST_SECONDS": 60}'})
     with Receiver(HANG, secrets=[OWN]) as receiver:
         added(served, receiver)
         emit(served, "hung-0")
@@ -127,9 +129,11 @@ def test_a_server_may_deliver_nothing(
     before = set(all_threads())
     with TestClient(create_app(APIServerConfig.from_env()), base_url="http://localhost") as client:
         assert client.get("/health/ready").status_code == 200
-        names = {thread.name for thread in set(all_threads()) - before}
-    assert ("tidings-delivery" in names) == wanted
-    assert "tidings-delivery" not in {thread.name for thread in set(all_threads()) - before}
+        started = [each for each in set(all_threads()) - before if each.name == "tidings-delivery"]
+    assert len(started) == wanted
+    for thread in started:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
 
 
 def test_no_deliver_leaves_it_to_another_process(server: Callable[..., Server]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.server.conftest import Server
+from tests.server.conftest import PATIENCE, Server
 from tidings.errors import StoreUnavailable
 from tidings.server import create_app
 from tidings.server.config import APIServerConfig
@@ -73,6 +73,7 @@ class Watched(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.asked = 0
+        self.was_asked = Flag()
         self.failing = False
         self.may_answer = Flag()
         self.may_answer.set()
@@ -80,14 +81,16 @@ class Watched(MemoryStore):
     def head(self) -> int:
         """The head, once it may answer."""
         self.asked += 1
+        self.was_asked.set()
         self.may_answer.wait()
         if self.failing:
             raise StoreUnavailable("away")
         return super().head()
 
 
-def test_the_store_is_asked_once_a_second() -> None:
+def test_the_store_is_asked_once_a_second(monkeypatch: Any) -> None:
     """Any number of checks within a second ask the store once; the next second asks again."""
+    monkeypatch.setattr("tidings.server.probe._PATIENCE", PATIENCE)
     store, now = Watched(), [100.0]
     probe = Probe(store, lambda: now[0])
 
@@ -113,6 +116,7 @@ def test_a_store_that_hangs_is_not_waited_for(monkeypatch: Any) -> None:
 
     async def check() -> list[bool]:
         answers = [await probe.store_answers() for _ in range(3)]
+        assert await asyncio.to_thread(store.was_asked.wait, PATIENCE)
         assert store.asked == 1
         store.may_answer.set()
         while not await probe.store_answers():

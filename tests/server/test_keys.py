@@ -11,6 +11,7 @@ from threading import Event
 import pytest
 
 from tests.cli.conftest import COMMAND, Shell, Terminal
+from tests.server.conftest import PATIENCE
 from tidings.bus import Bus
 from tidings.errors import InvalidEvent, InvalidSetting, StoreLocked
 from tidings.server import keys as module
@@ -165,9 +166,9 @@ def test_keys_hold_while_the_ledger_cannot_be_read(
     ring.watch()
     monkeypatch.setattr(store, "keys", fail)
     with caplog.at_level(logging.WARNING):
-        assert failed.wait(20)
+        assert failed.wait(PATIENCE)
         failed.clear()
-        assert failed.wait(20)
+        assert failed.wait(PATIENCE)
     assert ring.any()
     assert ring.check(token) == key
     assert [record.message for record in caplog.records] == [

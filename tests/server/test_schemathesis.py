@@ -18,7 +18,7 @@ import pytest
 from tests.server.conftest import Server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-PATIENCE = 120
+PATIENCE = 240
 """How long a part may take before the test fails instead of hanging (seconds)."""
 
 PARTS = {

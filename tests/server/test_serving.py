@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.conftest import PATIENCE, Server
+from tests.server.conftest import PATIENCE, Server, free_port
 from tidings.bus import Bus
 from tidings.cli import command_named
 from tidings.cli.exit_codes import DONE, INTERRUPTED, UNAVAILABLE, USAGE
@@ -144,8 +144,7 @@ def test_beyond_loopback_it_needs_keys_or_a_clear_word(
 
 def test_it_serves_without_a_standard_output(tmp_path: Path) -> None:
     """Where nobody reads what to open, it serves all the same."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     reader, writer = os.pipe()
     os.close(reader)
     process = subprocess.Popen(

@@ -14,6 +14,7 @@ from tests.replicated.log_elsewhere import publish_all, read_until
 from tidings.store.replicated.log import LogTrimmed
 from tidings.store.shared import SharedLog
 from tidings.store.shared.files import Files
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def test_a_dead_holder_of_this_host_is_noticed_at_once(log: SharedLog, directory
     )
     assert (directory / "lease").exists()
     publish_all(log, b"second")
-    log.wait(1 << 20, 5.0)
+    log.wait(1 << 20, PATIENCE)
     assert data_of(log, b"second") == [b"first", b"second"]
 
 
@@ -71,12 +72,15 @@ def test_a_silent_holder_elsewhere(log: SharedLog, directory: Path, age: int) ->
     lease.write_text('{"host": "elsewhere", "pid": 1, "start": "1", "kernel": "another"}')
     os.utime(lease, (0, lease.stat().st_mtime - age))
     publish_all(log, b"second")
-    assert log.wait(1 << 20, 5.0)
+    assert log.wait(1 << 20, PATIENCE)
     assert not lease.exists()
 
 
-def test_a_living_holder_keeps_it(log: SharedLog, directory: Path) -> None:
+def test_a_living_holder_keeps_it(
+    log: SharedLog, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While another shows signs of life, nobody else puts in order."""
+    monkeypatch.setattr("tidings.store.shared.lease.LEASE_SECONDS", PATIENCE)
     lease = directory / "lease"
     lease.write_text('{"host": "elsewhere", "pid": 1, "start": "1", "kernel": "another"}')
     publish_all(log, b"second")
@@ -144,7 +148,7 @@ def test_who_was_paused_comes_back_late(log: SharedLog, directory: Path) -> None
     late = SharedLog(str(directory), "", files)
     publish_all(late, b"late")
     files.meanwhile = [log]
-    late.wait(1 << 20, 5.0)
+    late.wait(1 << 20, PATIENCE)
     with pytest.raises(LogTrimmed):
         late.read(0)
     publish_all(late, b"last")

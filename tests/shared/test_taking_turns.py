@@ -10,6 +10,7 @@ import pytest
 from tests.replicated.log_elsewhere import publish_all, read_until
 from tidings.store.shared import SharedLog
 from tidings.store.shared.taking_turns import TakingTurns
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def test_who_keeps_the_turn_hinders_nobody(tmp_path: Path) -> None:
     other = TakingTurns(str(tmp_path))
     assert other.has(0)
     publish_all(log, b"first")
-    assert log.wait(0, 5.0)
+    assert log.wait(0, PATIENCE)
     assert [entry.data for entry in read_until(log, b"first")] == [b"first"]
     other.close()
     log.close()

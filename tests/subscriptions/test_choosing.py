@@ -26,6 +26,7 @@ from tidings.subscriptions.dead_letters import (
     Kept,
 )
 from tidings.subscriptions.progress import Attempt
+from tidings.testing.elsewhere import PATIENCE
 from tidings.timestamps import now_instant
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def anywhere(
             url = shared_postgres(pytestconfig).url(schema=f"choosing_{uuid4().hex}")
         else:
             url = f"{stack.enter_context(NatsServer(tmp_path / 'nats')).url}/letters"
-        yield stack.enter_context(open_store(url))
+        yield stack.enter_context(open_store(url, deadline=PATIENCE))
 
 
 def letter(position: int, *, at: int = AGO, held: bool = False, error: str = "") -> DeadLetter:

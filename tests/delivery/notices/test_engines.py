@@ -18,6 +18,7 @@ from tidings.store import open_store
 from tidings.store.query import Query
 from tidings.subscriptions.duties import Duty
 from tidings.subscriptions.leases import PATIENCE, Leases
+from tidings.testing import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,10 @@ def engine(
 def test_a_process_that_was_paused_notes_nothing(engine: str, receiver: Receiver) -> None:
     """Another one takes over and notes what it told; the old one's attempt to note it fails."""
     clock = Hands()
-    with open_store(engine) as store, open_store(engine) as other:
+    with (
+        open_store(engine, deadline=elsewhere.PATIENCE) as store,
+        open_store(engine, deadline=elsewhere.PATIENCE) as other,
+    ):
         Notices(store).add(receiver.url, {"types": ["job_done"], "status": ["failure"]})
         first, (held,) = Leases(store, clock=clock), duties(store)
         first.offer(held.key, held.first)

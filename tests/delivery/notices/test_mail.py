@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes
 from email.policy import default
+from errno import EADDRINUSE
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiosmtpd.controller import Controller
 from tests.delivery.notices.telling import Desk, task
 from tests.server.conftest import free_port
 from tidings.event import Event
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,16 +41,28 @@ class Letterbox:
         return self.answer
 
 
+def opened(box: Letterbox) -> Controller:
+    """A mail server on a port that is free; another process may take the one that was found so."""
+    while True:
+        port = free_port()
+        server = Controller(box, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE)
+        try:
+            server.start()
+        except OSError as error:
+            if error.errno != EADDRINUSE:
+                raise
+        else:
+            return server
+
+
 @pytest.fixture
 def letterbox() -> Iterator[tuple[Letterbox, str]]:
     """Somebody's letterbox, and its address."""
     box = Letterbox()
-    port = free_port()
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
+    server = opened(box)
     try:
-        place = f"127.0.0.1:{port}?mode=insecure&from=tidings@example.org&to=ada@example.org&cto=60"
-        yield box, f"mailto://{place}"
+        who = "from=tidings@example.org&to=ada@example.org"
+        yield box, f"mailto://127.0.0.1:{server.port}?mode=insecure&{who}&cto=60"
     finally:
         server.stop()
 

@@ -135,6 +135,7 @@ def test_a_service_that_hangs_is_not_waited_for(receiver: Receiver) -> None:
     receiver.status = 0
     service = Service(receiver.url, seconds=0.1)
     assert service.send(MESSAGE) == "the service did not answer in 0.1 s"
+    assert receiver.holds.wait(PATIENCE)
     receiver.status = 200
     assert service.send(MESSAGE) == "the last attempt still hangs"
     assert receiver.got == []

@@ -16,6 +16,7 @@ from tests.server.conftest import Server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 EMITTING = ["emit_agent_event", "emit_workflow_event", "emit_system_event", "emit_event"]
 READING: list[tuple[str, tuple[str, ...]]] = [
@@ -139,8 +140,9 @@ def test_a_server_that_is_away_is_an_error(name: str, arguments: tuple[str, ...]
 # At a real server -------------------------------------------------------------------------------
 
 
-def test_what_is_emitted_is_found_again(served: Server) -> None:
+def test_what_is_emitted_is_found_again(tmp_path: Path) -> None:
     """Each emit is kept about what it names, and each list gives what it is asked for."""
+    served = Server(tmp_path / "served", (), {})  # its own, as all that it holds is counted
 
     async def use(client: EventAPIClient) -> None:
         told = await client.emit_agent_event(
@@ -175,7 +177,10 @@ def test_what_is_emitted_is_found_again(served: Server) -> None:
         page = await client.get_events(aggregate_type="agent_aggregate")
         assert [event.event_id for event in page.events] == [told.event_id]
 
-    run(use, served.url)
+    try:
+        run(use, served.url)
+    finally:
+        served.kill()
 
 
 def test_all_agents_of_a_workflow_come(served: Server) -> None:

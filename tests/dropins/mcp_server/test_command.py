@@ -69,6 +69,8 @@ def test_a_client_over_stdio_walks_all_of_it(tmp_path: Path) -> None:
     async def walk() -> None:
         settings = {"EVENT_API_URL": url, "START_API_SERVER": "true", "MCP_PORT": "3333"}
         async with connected(tmp_path, **settings) as client:
+            # It waits for half a minute itself, which a slow machine may need to start a server.
+            await asyncio.to_thread(wait_until, port, listened=True)
             assert (
                 await text_of(client, "eventuali://recent-events") == "No recent events available"
             )
@@ -167,7 +169,7 @@ def test_at_a_terminal_it_listens(served: Server, tmp_path: Path) -> None:
     try:
         wait_until(port, listened=True)
         asyncio.run(walk())
-        foreign = httpx.post(url, headers={"Host": "evil.example.org"}, json={})
+        foreign = httpx.post(url, headers={"Host": "evil.example.org"}, json={}, timeout=PATIENCE)
         assert foreign.status_code == 421
         command.terminate()
         command.wait(PATIENCE)

@@ -24,10 +24,10 @@ from tidings.server.service import Service
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, MutableMapping
 
-QUICK = Timing(heartbeat=0.4, slow=1.5, ahead=0.3, farewell=1.0, tick=0.05, linger=0.1)
-"""Timing that a test can wait for."""
+QUICK = Timing(heartbeat=0.4, slow=PATIENCE, ahead=0.3, farewell=PATIENCE, tick=0.05, linger=0.1)
+"""Timing that a test can wait for, and that lets go of nobody because the test was held up."""
 
-PATIENT = Timing(ahead=PATIENCE)
+PATIENT = Timing(ahead=PATIENCE, slow=PATIENCE, farewell=PATIENCE)
 """Timing whose end no test waits for."""
 
 

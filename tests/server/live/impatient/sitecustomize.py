@@ -1,4 +1,4 @@
-"""Makes a server impatient: with this folder in PYTHONPATH, a client is slow after a second.
+"""Makes a server impatient: with this folder in PYTHONPATH, a client is slow after 3 seconds.
 
 Python imports it when it starts.
 """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.delivery.watches.watching import SECOND, HandClock
 from tests.forward.receiver import send_waiting
 from tidings.event import Event
-from tidings.forward import Forwarded, resend_refused
+from tidings.forward import Forwarded, resend_refused, waiting
 from tidings.forward.posting import exposes_key
 from tidings.forward.waiting import Waiting
 from tidings.spool.marks import mark
@@ -42,6 +42,17 @@ def test_two_do_not_send_the_same_at_once(receiver: Receiver, target: tuple[str,
     clock.instant += 31 * SECOND
     assert send_waiting(store, clock=clock) == Forwarded(1, 0, 0)
     assert receiver.ids() == ["a"]
+
+
+def test_what_hangs_is_told(receiver: Receiver, target: tuple[str, str]) -> None:
+    """A round that time ends does not pass for one in which nothing waited."""
+    store = MemoryStore()
+    kept(store, receiver.url, "a", None)
+    receiver.answer = "hang"
+    told = waiting.send_waiting(store, seconds=0.01, target=target)
+    assert told == Forwarded(0, 0, 0, "not all was sent within 0.01 seconds")
+    store.close()
+    assert send_waiting(store, target=target).error
 
 
 def test_what_a_dead_process_claimed_is_sent_at_once(

@@ -281,7 +281,8 @@ def send_waiting(
         target: address and key; none for the settings'.
 
     Returns:
-        What was done. Where the store is away that is nothing, and all goes on waiting.
+        What was done. Where the store is away, or time was up, `error` says so, and nothing is said
+        of what waits: all goes on waiting.
     """
     target = target or settings.api_target()
     if target is None:
@@ -293,8 +294,9 @@ def send_waiting(
         try:
             answer = waiting.round(hurry=hurry)
             left, refused = state_of(store)
-        except (StoreUnavailable, OutcomeUnknown, StoreClosed):
-            return  # what waits goes on waiting
+        except (StoreUnavailable, OutcomeUnknown, StoreClosed) as away:
+            done.append(Forwarded(waiting.sent, 0, 0, str(away)))
+            return
         error = "" if answer is None else answer.error
         elsewhere = masked(waiting.elsewhere)
         done.append(Forwarded(waiting.sent, left, refused, error, waiting.refusal, elsewhere))
@@ -304,7 +306,8 @@ def send_waiting(
     thread.join(seconds)
     # Also where it hangs: what it has claimed may then be sent twice, and told by its id.
     waiting.stop()
-    return done[0] if done else Forwarded(waiting.sent, 0, 0)
+    hangs = Forwarded(waiting.sent, 0, 0, f"not all was sent within {seconds:g} seconds")
+    return done[0] if done else hangs
 
 
 def state_of(store: Store) -> tuple[int, int]:

@@ -386,6 +386,33 @@ def test_who_takes_nothing_does_not_hold_up_the_end() -> None:
     asyncio.run(main())
 
 
+def test_who_comes_just_before_the_end_does_not_hold_it_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also a stream whose head was still being read is told to end, and let go."""
+
+    async def main() -> None:
+        async with serving(QUICK._replace(farewell=0.1)) as service:
+            loop, asked, may_go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+            head = service.store.head
+
+            def late() -> int:
+                loop.call_soon_threadsafe(asked.set)
+                assert may_go_on.wait(PATIENCE)
+                return head()
+
+            monkeypatch.setattr(service.store, "head", late)
+            stuck = Listener(service, "after=0")
+            stuck.reading.clear()
+            await asked.wait()
+            service.drain()
+            may_go_on.set()
+            await stuck.end()
+            assert stuck.aborted.is_set()
+
+    asyncio.run(main())
+
+
 def test_the_store_is_not_followed_for_nobody() -> None:
     """A while after the last stream has ended the thread ends, and the ring is empty."""
 

@@ -87,6 +87,7 @@ class Child:
         self._watch = watch
         self._terminals: list[PseudoTerminal] = []
         self._relays: list[Relay] = []
+        self._stop: Timer | None = None
         plan = _Plan(watch.before)
         try:
             self._keyboard = self._plan_streams(plan, tail)
@@ -180,11 +181,13 @@ class Child:
     def _suspend(self) -> None:
         # In an orphaned process group only SIGSTOP stops. What handles SIGTSTP may tidy up before.
         self._tell_group(signal.SIGTSTP)
-        stop = Timer(_TIDY_UP, self._tell_group, (signal.SIGSTOP,))
-        stop.daemon = True
-        stop.start()
+        self._stop = Timer(_TIDY_UP, self._tell_group, (signal.SIGSTOP,))
+        self._stop.daemon = True
+        self._stop.start()
 
     def _resume(self) -> None:
+        if self._stop is not None:
+            self._stop.cancel()  # It stopped by itself, and goes on so soon.
         if self._keyboard is not None:
             self._keyboard.take()
             self._tell_group(signal.SIGCONT)

@@ -131,8 +131,8 @@ class Live:
         selection = self._selection(wanted)
         stream = Stream(self, call, wanted, selection, head)
         self._streams.add(stream)
-        if self.draining:
-            stream.dismiss()
+        if self.draining:  # which began while the head was read
+            self._dismiss(stream)
         self._keep_going()
         self._service.metrics.stream_opened()
         try:
@@ -149,9 +149,13 @@ class Live:
         if self.draining:
             return
         self.draining = True
-        for stream in self._streams:
+        self._dismiss(*self._streams)
+
+    def _dismiss(self, *streams: Stream) -> None:
+        """Tell clients to come back; who takes nothing is let go of after a while."""
+        for stream in streams:
             stream.dismiss()
-        if self._streams:
+        if streams:
             asyncio.get_running_loop().call_later(self.timing.farewell, self._let_go_of_all)
 
     async def close(self) -> None:

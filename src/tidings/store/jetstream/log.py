@@ -11,7 +11,7 @@ import weakref
 from threading import Lock
 from time import monotonic
 
-from tidings.errors import StoreClosed
+from tidings.errors import OutcomeUnknown, StoreClosed
 from tidings.store.jetstream.buffer import Buffer
 from tidings.store.jetstream.connection import Connection
 from tidings.store.jetstream.following import Following
@@ -84,7 +84,7 @@ class JetStreamLog(Log):
         session = self._open()
         by = monotonic() + deadline
         work = publish(session.connection, session.stream, entries, by, self.url)
-        session.loop.run(work, deadline)
+        session.loop.run(work, deadline, OutcomeUnknown)
 
     def read(self, after: int) -> list[Entry]:
         return self._open().buffer.take(after)

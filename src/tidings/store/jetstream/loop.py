@@ -11,16 +11,19 @@ import atexit
 import logging
 import weakref
 from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from threading import Event as Flag
 from threading import Thread, current_thread
 
-from tidings.errors import StoreClosed
+from tidings.errors import StoreClosed, StoreUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any, TypeVar
+
+    from tidings.errors import TidingsError
 
     T = TypeVar("T")
 
@@ -68,15 +71,22 @@ class LoopThread:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
+    def run(
+        self,
+        work: Coroutine[Any, Any, T],
+        seconds: float | None,
+        stalled: Callable[[str], TidingsError] = StoreUnavailable,
+    ) -> T:
         """Run a coroutine in the loop, and wait for it.
 
         Args:
             work: it keeps its own deadline.
             seconds: that deadline; None where it has none.
+            stalled: what it means if even the loop did not go on for that long.
 
         Raises:
             StoreClosed: the loop ended meanwhile.
+            TidingsError: as `stalled` makes it.
         """
         if self._closed:
             work.close()
@@ -86,6 +96,14 @@ class LoopThread:
             return future.result(None if seconds is None else seconds + _MARGIN)
         except CancelledError:
             raise StoreClosed("the store was closed meanwhile") from None
+        except FutureTimeout:
+            if future.done():
+                return future.result()
+            future.cancel()
+            raise stalled(
+                f"this process did not come to speak to NATS for {seconds:g} seconds: it was "
+                f"stopped, or its machine is too busy; try again"
+            ) from None
         except BaseException:
             future.cancel()
             raise

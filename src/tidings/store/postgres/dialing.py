@@ -10,7 +10,7 @@ from __future__ import annotations
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import OperationalError
@@ -84,7 +84,7 @@ def dial(parameters: dict[str, str], until: float) -> Line:
     attempts = _attempts(parameters)
     share = max(0.0, until - monotonic()) / len(attempts)
     dialing = _Dialing(until)
-    failures: list[OperationalError] = []
+    failures: list[_Failure] = []
     begun = 0
     while len(failures) < len(attempts):
         if begun < len(attempts):
@@ -98,9 +98,16 @@ def dial(parameters: dict[str, str], until: float) -> Line:
         elif begun == len(attempts):
             raise OperationalError(f"no answer from {_hosts(attempts)} in time")
     if len(failures) == 1:
-        raise failures[0]
-    said = "; ".join(f"{_hosts([at])}: {why}" for at, why in zip(attempts, failures, strict=True))
-    raise OperationalError(said)
+        raise failures[0].error
+    failures.sort(key=lambda failure: attempts.index(failure.parameters))
+    raise OperationalError("; ".join(f"{_hosts([at])}: {why}" for at, why in failures))
+
+
+class _Failure(NamedTuple):
+    """An attempt that failed: with which parameters, and why. They fail in any order."""
+
+    parameters: dict[str, str]
+    error: OperationalError
 
 
 class _Dialing:
@@ -108,7 +115,7 @@ class _Dialing:
 
     def __init__(self, until: float) -> None:
         self._until = until
-        self._answers: SimpleQueue[Line | OperationalError] = SimpleQueue()
+        self._answers: SimpleQueue[Line | _Failure] = SimpleQueue()
         self._lock = Lock()
         self._over = False
 
@@ -121,10 +128,10 @@ class _Dialing:
             # keep nothing of what is emitted last.
             self._try(parameters)
 
-    def answer(self, seconds: float | None) -> Line | OperationalError | None:
+    def answer(self, seconds: float | None) -> Line | _Failure | None:
         """What comes first; none where nothing comes in that time, or up to the end if none."""
         left = max(0.0, self._until - monotonic())
-        answer: Line | OperationalError | None
+        answer: Line | _Failure | None
         try:
             answer = self._answers.get(timeout=left if seconds is None else min(left, seconds))
         except Empty:
@@ -136,7 +143,7 @@ class _Dialing:
     def _try(self, parameters: dict[str, str]) -> None:
         # It ends by itself, some time after nobody waits for it any more.
         seconds = max(2, int(self._until - monotonic()) + 1)
-        answer: Line | OperationalError
+        answer: Line | _Failure
         try:
             answer = Line.connect(
                 make_conninfo("", **parameters, connect_timeout=seconds),
@@ -144,9 +151,9 @@ class _Dialing:
                 prepare_threshold=_PREPARE_AT_ONCE,
             )
         except OperationalError as error:
-            answer = error
+            answer = _Failure(parameters, error)
         except psycopg.Error as error:
-            answer = OperationalError(str(error))
+            answer = _Failure(parameters, OperationalError(str(error)))
         with self._lock:
             if not self._over:
                 self._answers.put(answer)
@@ -160,7 +167,7 @@ class _Dialing:
             _close(self._answers.get())
 
 
-def _close(answer: Line | OperationalError) -> None:
+def _close(answer: Line | _Failure) -> None:
     if isinstance(answer, Line):
         answer.close()
 

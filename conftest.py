@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tidings import context
+from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,12 +43,17 @@ import_module("tidings.testing.contract")
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory that no other test sees, and an environment that names no job and no CI."""
+    """A home directory that no other test sees, and an environment that names no job and no CI.
+
+    Stores are waited for with patience: with a second, as usual, an event waits in the spool where
+    a machine rests for longer. A test of what happens then names a deadline of its own.
+    """
     for name in list(os.environ):
         if name.startswith(FOREIGN) or name in FOREIGN_NAMES:
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("TIDINGS_DEADLINE", str(PATIENCE))
     context.forget()
     return home
 

@@ -19,10 +19,8 @@ KEY = "sk-s3cret"
 
 
 @pytest.fixture(autouse=True)
-def _patient(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No store is given up while this machine rests, and no bus asks an address again meanwhile."""
-    assert own_home.is_dir()  # asked for because it cleans the environment first
-    monkeypatch.setenv("TIDINGS_DEADLINE", str(PATIENCE))
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bus asks an address again while this machine rests."""
     later = Schedule.doubling(64, first=PATIENCE, most=PATIENCE)
     monkeypatch.setattr("tidings.forward.forwarding._AWAY", later)
 

@@ -329,7 +329,8 @@ def test_the_directory_is_made_when_it_is_needed(tmp_path: Path) -> None:
 
 def test_a_file_system_that_is_not_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory is made, the way to it is not; but for the home, which is ours to make."""
-    with open_shared(f"shared:///{tmp_path}/lab/events?replica={tmp_path}/r") as store:
+    url = f"shared:///{tmp_path}/lab/events?replica={tmp_path}/r"
+    with open_shared(url, deadline=0.1) as store:
         with pytest.raises(StoreUnavailable, match="does not exist; mount its file system"):
             store.append([Event("x")])
         assert not (tmp_path / "lab").exists()

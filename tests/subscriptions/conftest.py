@@ -9,14 +9,6 @@ import pytest
 
 from tests.subscriptions.by_hand import FaultyStore, Time
 from tidings import Bus
-from tidings.testing.elsewhere import PATIENCE
-
-
-@pytest.fixture(autouse=True)
-def _patient_stores(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No store is given up because a thread or a process rested with its lock."""
-    assert own_home.is_dir()  # asked for because it cleans the environment first
-    monkeypatch.setenv("TIDINGS_DEADLINE", str(PATIENCE))
 
 
 @pytest.fixture

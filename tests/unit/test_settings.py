@@ -76,6 +76,7 @@ def test_each_can_be_set_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_empty_is_unset(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty variable means the default, as a missing one does."""
     read, default = SETTERS[variable]
+    monkeypatch.delenv(variable, raising=False)
     assert read() == default
     monkeypatch.setenv(variable, "")
     assert read() == default

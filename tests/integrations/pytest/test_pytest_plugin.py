@@ -269,7 +269,7 @@ def test_the_store_is_away(
     line: str,
 ) -> None:
     """The run ends with its own exit code, and the last line says what became of the event."""
-    for name, value in variables.items():
+    for name, value in {"TIDINGS_DEADLINE": "0.1", **variables}.items():
         monkeypatch.setenv(name, value)
     pytester.makepyfile(test_it="def test_good(): pass")
     done = run("-Werror")
@@ -277,8 +277,11 @@ def test_the_store_is_away(
     assert done.outlines[-1].startswith(line)
 
 
-def test_the_store_hangs(run: Run, pytester: pytest.Pytester) -> None:
+def test_the_store_hangs(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run does not wait for what hangs."""
+    monkeypatch.setenv("TIDINGS_DEADLINE", "0.1")
     pytester.makeconftest(
         """
         import threading
@@ -308,9 +311,8 @@ def test_where_no_tests_run(run: Run, pytester: pytest.Pytester, option: str) ->
     assert told() == []
 
 
-def test_loaded_by_itself(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loaded_by_itself(pytester: pytest.Pytester) -> None:
     """As installed, it is on where the configuration says so, and else loads next to nothing."""
-    monkeypatch.setenv("TIDINGS_DEADLINE", "60")  # a slow machine may take its time to keep it
     pytester.makepyfile(
         test_it="""
         import sys

@@ -5,6 +5,7 @@ Nothing here knows a backend. A test that wants another environment sets it with
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tidings import context
 from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 pytest_plugins = ["pytester"]
@@ -56,6 +57,21 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("TIDINGS_DEADLINE", str(PATIENCE))
     context.forget()
     return home
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Where a test logs to ends with it; a server that it runs in this process sets that up."""
+    loggers = [logging.getLogger(name) for name in ("", "tidings", "uvicorn", "uvicorn.access")]
+    before = [(logger.level, logger.propagate, set(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate = propagate
+        for handler in set(logger.handlers) - handlers:
+            if not type(handler).__module__.startswith("_pytest."):
+                logger.removeHandler(handler)
+                handler.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,7 @@ import pytest
 from tests.jetstream.streams import administer, stream_of
 from tests.remote.broken_line import BrokenLine
 from tidings.errors import StoreDamaged, StoreUnavailable
+from tidings.store.jetstream.snapshots import _Nothing
 from tidings.testing.elsewhere import PATIENCE
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ def test_old_pieces_go(opened: Callable[[str], JetStreamLog], url: str, made: Pa
     info = administer(server, lambda jetstream: jetstream.stream_info(stream, f"$O.{bucket}.>"))
     assert len(info.state.subjects) == 2  # one snapshot's pieces, and its description
     assert info.state.messages == _SIZE // (256 * 1024) + 1
+
+
+def test_a_piece_that_another_process_has_erased(
+    opened: Callable[[str], JetStreamLog], url: str, made: Path
+) -> None:
+    """Of two that erase the same old pieces at once the later finds nothing, and goes on."""
+    log = opened(url)
+    log.put_snapshot(1, str(made))
+    session = log._open()
+    session.loop.run(session.snapshots._overwrite(3), None)
+    with pytest.raises(_Nothing):
+        session.loop.run(session.snapshots._overwrite(3), None)
 
 
 def test_a_missing_piece(

@@ -44,7 +44,11 @@ _PATIENCE = 60.0
 _ATTEMPTS = 5
 _OBJECT = "snapshot.db"
 _DIGEST = "SHA-256="
+# Source: server/errors.json of nats-server
 _WRONG_LAST, _EXISTS = 10071, 10058
+_NO_SUCH_SEQUENCE, _NOT_DELETED = 10043, 10057
+_GONE = ("no message found", "deleted message")
+"""How the server says that there was nothing to delete. Source: server/store.go of nats-server."""
 
 
 class Snapshot(NamedTuple):
@@ -320,6 +324,12 @@ class Snapshots:
                 )
             except nats.js.errors.NotFoundError as error:
                 raise _Nothing from error
+            except nats.js.errors.APIError as error:
+                if _is_answer(error, _NO_SUCH_SEQUENCE) or (
+                    _is_answer(error, _NOT_DELETED) and error.description in _GONE
+                ):
+                    raise _Nothing from error
+                raise
 
         return await patiently(self._connection, put, monotonic() + _PATIENCE, self._url)
 

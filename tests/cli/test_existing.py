@@ -44,7 +44,7 @@ def test_a_mistyped_path_is_told(
     expected = (
         f"tidings: {arguments[0]}: there is no store at {tmp_path}/here/typo; correct the path "
         f"({scheme}:/// leads on from the working directory, {scheme}://// from the root), or "
-        f"emit an event there first\n"
+        f"emit an event there first (`tidings collect` takes in what waits in the spool)\n"
     )
     assert error.decode() == expected
     assert os.listdir(tmp_path / "here") == []

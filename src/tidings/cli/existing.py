@@ -29,7 +29,8 @@ def ensure_exists(url: str) -> None:
         scheme = url.partition(":")[0]
         raise StoreUnavailable(
             f"there is no store at {path}; correct the path ({scheme}:/// leads on from the "
-            f"working directory, {scheme}://// from the root), or emit an event there first"
+            f"working directory, {scheme}://// from the root), or emit an event there first "
+            f"(`tidings collect` takes in what waits in the spool)"
         )
 
 

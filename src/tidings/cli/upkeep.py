@@ -46,7 +46,7 @@ def _collect(given: Given) -> int:
             )
         Display(given).record(facts, told)
         if forwarded is not None and forwarded.error:
-            say(f"collect: the address takes no events now: {forwarded.error}")
+            say(f"collect: not all was forwarded: {forwarded.error}")
         elif forwarded is not None:
             _say_what_waits(forwarded)
     return NO if collected.rejected else DONE

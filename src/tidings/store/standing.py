@@ -37,8 +37,8 @@ class Standing:
 
     def __init__(self, state: str | None = None, quiet_since: int | None = None) -> None:
         if state is not None and state not in STATES:
-            known = ", ".join(each or "empty" for each in STATES)
-            raise InvalidQuery(f"state {shorten(state)} must be one of {known}")
+            known = ", ".join(each for each in STATES if each)
+            raise InvalidQuery(f"state {shorten(state)} must be one of {known}, or nothing")
         is_whole = isinstance(quiet_since, int) and not isinstance(quiet_since, bool)
         if quiet_since is not None and not (is_whole and -(2**63) <= quiet_since < 2**63):
             raise InvalidQuery(f"quiet_since {shorten(quiet_since)} must be microseconds")

@@ -82,8 +82,9 @@ def fold_correlation(summary: Summary | None, record: Record) -> Summary:
     """The summary of a correlation after one more of its events.
 
     It counts all its events. From the first event on that gives a state to the aggregate of the
-    same name (the workflow itself), state and status are that aggregate's. Until then the state is
-    empty, and the status a failure if there was any, else the newest.
+    same name (the workflow itself), state and status are that aggregate's, but for a restart whose
+    clock is behind a member's. Until then the state is empty, and the status a failure if there was
+    any, else the newest.
 
     Args:
         summary: what it was before; none for its first event.

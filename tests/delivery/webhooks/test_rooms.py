@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.delivery.webhooks.by_hand import (
+    WHERE,
+    broken_one,
+    made_anew,
+    shard_with,
+    waiting_one,
+)
 from tests.delivery.webhooks.delivering import MovableClock, endpoint_for, job
-from tidings.delivery.webhooks.attempts import Listed
 from tidings.delivery.webhooks.channel import Channel
 from tidings.delivery.webhooks.courier import Courier
 from tidings.delivery.webhooks.feed import Ring
-from tidings.delivery.webhooks.rooms import BROKEN_EACH_SECOND, Flight, Rooms
-from tidings.delivery.webhooks.shard import Shard
+from tidings.delivery.webhooks.rooms import BROKEN_EACH_SECOND, Flight, Rooms, Timetable
 from tidings.delivery.webhooks.standing import Standing
 from tidings.store.memory import MemoryStore
-from tidings.subscriptions.lease import Lease
-from tidings.subscriptions.progress import Attempt, Lane, Progress
+from tidings.subscriptions.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tidings.store.base import Store
 
-WHERE = "http://127.0.0.1:9/hook"
-FAILED = Attempt(1, 0.1, "HTTPStatus: answered 500", 500)
 LIMIT = 4000
 
 
@@ -46,30 +48,6 @@ def store() -> Iterator[Store]:
     """An empty store."""
     with MemoryStore() as store:
         yield store
-
-
-def broken_one(store: Store) -> Channel:
-    """An endpoint that failed when it was last heard of."""
-    standing = Standing(Progress(0), lagging=True, failing_since=1)
-    return Channel(endpoint_for(store, WHERE), standing, 0)
-
-
-def waiting_one(store: Store, due: int) -> Channel:
-    """An endpoint at which one event failed, and waits to be tried again."""
-    lanes = {"event:1": Lane(1, "e1", due, (FAILED,))}
-    return Channel(endpoint_for(store, WHERE), Standing(Progress(1, lanes), lagging=True), 0)
-
-
-def shard_with(channels: list[Channel], value: dict[str, Any], store: Store) -> Shard:
-    """A shard of which this process sends."""
-    revision = store.put("webhook-shard/0", value)
-    record = store.get("webhook-shard/0")
-    assert record is not None
-    assert record.revision == revision
-    lease = Lease(store, "webhook-shard/0", "w1", record)
-    shard = Shard(0, lease, {channel.id: channel for channel in channels})
-    shard.sending = True
-    return shard
 
 
 def test_so_many_broken_ones_begin_in_a_second_the_longest_waiting_first(store: Store) -> None:
@@ -129,6 +107,35 @@ def test_a_broken_one_takes_no_place_where_there_is_none(store: Store) -> None:
     assert list(rooms.next()) == [dead]
 
 
+def test_the_broken_keep_a_share_of_the_places(store: Store) -> None:
+    """While others that live, but take long, fill the room again and again, one is let in."""
+    time = Time()
+    rooms = Rooms(80, time)
+    slow = Channel(endpoint_for(store, WHERE), Standing(Progress(0), lagging=True), 0)
+    slow.health.takes_long()
+    while rooms.of(slow).has_place:
+        Flight(rooms.of(slow), time.now)
+    dead = broken_one(store)
+    rooms.of(dead).wait(dead)
+    rooms.of(slow).wait(slow)
+    time.now += 10.0
+    assert list(rooms.next()) == [dead]
+
+
+def test_who_waited_before_its_shard_was_loaded_anew_waits_again(store: Store) -> None:
+    """What stands in a line, or in the timetable, is not taken for what was made since."""
+    rooms, old = Rooms(LIMIT, Time()), broken_one(store)
+    new = made_anew(old)
+    for channel in (old, new):
+        rooms.of(channel).wait(channel)
+    assert new in list(rooms.next())
+    timetable, old = Timetable(), waiting_one(store, 1000)
+    new = made_anew(old)
+    for channel in (old, new):
+        timetable.set(channel, channel.next_due(0))
+    assert new in list(timetable.due(2000))
+
+
 class Silent:
     """Sends to endpoints that never answer."""
 
@@ -170,39 +177,3 @@ def _nothing(*_: object) -> None:
 def test_thousands_that_become_due_at_once_are_taken_in_turns(store: Store) -> None:
     """Between the looks at those that are due, the event loop does other things."""
     assert asyncio.run(_begun(store)) == [50, 100, 120]
-
-
-async def _writes(store: Store) -> None:
-    """What is looked at for each of three writes, and what the shard's position is then."""
-    events = store.append([job(n) for n in range(6)])
-    waiting = [waiting_one(store, 2_000_000_000_000_000) for _ in range(3)]
-    level = Channel(endpoint_for(store, WHERE), Standing(Progress(0), lagging=False), 4)
-    shard = shard_with([*waiting, level], {"position": 4, "writes": 0}, store)
-    level.take([], None)
-    assert level.offer(events[4])
-    seen = []
-    for _ in range(2):
-        waiting[0].attempts.append(Listed(FAILED, "e1", 1, "job.done", "retry"))
-        shard.touch(waiting[0])
-        snapshot = shard.snapshot(6, 0, all=True)
-        assert snapshot is not None
-        assert snapshot.position == 4, "an event before the shard's position was not sent yet"
-        shard.written(snapshot)
-        seen.append(set(snapshot.settled))
-    assert seen == [set(shard.channels), {waiting[0].id, level.id}]
-    sent = level.next_job(0)
-    assert sent is not None
-    level.succeeded(sent, events[4], 0)
-    shard.touch(level)
-    snapshot = shard.snapshot(6, 0, all=True)
-    assert snapshot is not None
-    assert (snapshot.position, set(snapshot.settled)) == (6, {level.id})
-    shard.failed(snapshot)
-    again = shard.snapshot(6, 0, all=True)
-    assert again is not None
-    assert (again.position, set(again.settled)) == (6, {level.id})
-
-
-def test_a_write_looks_only_at_what_it_may_be_about(store: Store) -> None:
-    """Endpoints that wait for their schedule cost a write nothing; nothing unsent is passed by."""
-    asyncio.run(_writes(store))

@@ -95,7 +95,10 @@ def test_exceptions(log: logging.Logger) -> None:
 
 
 SAID = "cannot log in with password=hunter2 at postgres://ann:hunter2@db/x"
-BESIDE = {"api_key": "hunter2", "answers": ["Bearer hunter2", {"token": 7, "cookie": b"hunter2"}]}
+BESIDE = {
+    "api_key": "hunter2",
+    "answers": ["Bearer hunter2", {"token": 7, "cookie": b"hunter2"}, ("X-Api-Key", "hunter2")],
+}
 
 
 @pytest.mark.parametrize("redact", [True, False])

@@ -34,7 +34,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict
             bus.emit(f"type.{project}", project)
         bus.emit("workflow.started", "mine", aggregate_type="workflow", aggregate_id="w-both",
                  correlation_id="w-both", timestamp="2026-03-01T12:00:00Z")  # fmt: skip
-        bus.emit("note", "theirs", correlation_id="w-both", timestamp="2026-03-01T12:10:00Z")
+        for project, minute in (("mine", "03"), ("theirs", "10")):
+            when = f"2026-03-01T12:{minute}:00Z"
+            bus.emit("note", project, correlation_id="w-both", timestamp=when)
     started = Server(home, (), {})
     yield started, {"bound": bound, "free": free, "emits": emits}
     started.kill()
@@ -71,8 +73,8 @@ def test_lists_hold_their_projects_alone(ask: Ask) -> None:
     """Events, agents, workflows, correlations and counts."""
     events = ask("/events/").json()
     assert {each["project"] for each in events["events"]} == {"mine"}
-    assert events["total"] == 4
-    assert ask("/events/", "free").json()["total"] == 8
+    assert events["total"] == 5
+    assert ask("/events/", "free").json()["total"] == 9
     for path, key in (("workflows", "workflows"), ("agents", "agents"),
                       ("aggregates/agent", "aggregates")):  # fmt: skip
         assert {each["project"] for each in ask(f"/events/{path}").json()[key]} == {"mine"}
@@ -97,9 +99,15 @@ def test_what_is_not_theirs_is_not_there(ask: Ask) -> None:
 
 def test_how_a_workflow_stands_tells_nothing_of_others(ask: Ask) -> None:
     """What others do for a workflow keeps it from being quiet only for who may see that."""
-    path = "/events/workflows?state=running&quiet_since=2026-03-01T12:05:00Z"
-    for key, found in (("bound", ["w-both"]), ("free", [])):
-        assert [each["id"] for each in ask(path, key).json()["workflows"]] == found
+    path = "/events/workflows?state=running&quiet_since=2026-03-01T12:{}:00Z"
+    for key, minute, found in (
+        ("bound", "05", ["w-both"]),
+        ("bound", "02", []),
+        ("free", "05", []),
+        ("free", "15", ["w-both"]),
+    ):
+        answer = ask(path.format(minute), key).json()
+        assert [each["id"] for each in answer["workflows"]] == found
 
 
 def test_asking_for_others_is_refused(ask: Ask) -> None:

@@ -115,7 +115,8 @@ class Channel:
     @property
     def resting(self) -> bool:
         """Whether nothing is under way or ready for it; what waits, waits for its time."""
-        return not (self._queue or self._flying or self.dirty or self.attempts)
+        held = self._queue or self._lanes.hold_events
+        return not (held or self._flying or self.dirty or self.attempts)
 
     def keeps_up(self, end: int) -> bool:
         """Whether its place is its shard's, if it is not too far behind it.

@@ -157,6 +157,11 @@ class Lanes:
         """The main reading begins again at a position, and has passed nothing over since."""
         self._passed = dict.fromkeys(self._progress.lanes, position)
 
+    @property
+    def hold_events(self) -> bool:
+        """Whether events are held, which must not be sent once they were redacted."""
+        return any(self._ahead.values())
+
     def let_go(self) -> None:
         """Hold no events: they are read again."""
         self._ahead.clear()

@@ -43,6 +43,9 @@ BROKEN_EACH_SECOND = 50
 _AT_A_TIME = 5
 """No more of the broken are let in at a time: what they were not let in for is not made up for."""
 
+_BROKEN_SHARE = 8
+"""This part of the doubtful's places the broken have in any case: who came back is heard of."""
+
 _OTHERS_EVERY = 4
 """Every so many places are for those of whom it is not known that they live."""
 
@@ -58,7 +61,7 @@ class _Room:
         self.size = size
         self.taken = 0
         self._waiting: tuple[deque[Channel], deque[Channel]] = (deque(), deque())
-        self._waits: set[str] = set()
+        self._waits: set[Channel] = set()  # not by id: a shard that is loaded anew has new ones
         self._turn = 0
 
     @property
@@ -80,8 +83,8 @@ class _Room:
         Those that took the last thing they were sent have a line of their own, so that thousands
         that may turn out dead are not ahead of them.
         """
-        if channel.id not in self._waits:
-            self._waits.add(channel.id)
+        if channel not in self._waits:
+            self._waits.add(channel)
             self._waiting[not channel.health.proven].append(channel)
 
     def next(self) -> Channel | None:
@@ -91,7 +94,7 @@ class _Room:
         self._turn += 1
         line = self._waiting[self._turn % _OTHERS_EVERY == 0] or self._waiting[0]
         channel = (line or self._waiting[1]).popleft()
-        self._waits.discard(channel.id)
+        self._waits.discard(channel)
         return channel
 
     @property
@@ -116,18 +119,24 @@ class _BrokenRoom(_Room):
 
     @property
     def has_place(self) -> bool:
-        return self._doubtful.has_place and not self._pace.pause(self._time())
+        return self._has_room and not self._pace.pause(self._time())
+
+    @property
+    def _has_room(self) -> bool:
+        return self._doubtful.has_place or self.taken < max(1, self.size // _BROKEN_SHARE)
 
     def enter(self) -> None:
+        super().enter()
         self._doubtful.enter()
         self._pace.take(self._time())
 
     def leave(self) -> None:
+        super().leave()
         self._doubtful.leave()
 
     def pause(self) -> float | None:
         """How long (seconds) until who waits is to be let in, if only the pace keeps it out."""
-        if not self.waiting or not self._doubtful.has_place:
+        if not self.waiting or not self._has_room:
             return None
         return self._pace.pause(self._time())
 
@@ -269,23 +278,23 @@ class Timetable:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Channel]] = []
-        self._due: dict[str, int] = {}
+        self._due: dict[Channel, int] = {}
         self._order = count()
 
     def set(self, channel: Channel, due: int | None) -> None:
         """Look at an endpoint at this instant (microseconds), and not before; or not at all."""
         if due is None:
-            self._due.pop(channel.id, None)
-        elif self._due.get(channel.id) != due:
-            self._due[channel.id] = due
+            self._due.pop(channel, None)
+        elif self._due.get(channel) != due:
+            self._due[channel] = due
             heapq.heappush(self._heap, (due, next(self._order), channel))
 
     def due(self, now: int) -> Iterator[Channel]:
         """The endpoints whose instant has come."""
         while self._heap and self._heap[0][0] <= now:
             due, _, channel = heapq.heappop(self._heap)
-            if self._due.get(channel.id) == due:
-                del self._due[channel.id]
+            if self._due.get(channel) == due:
+                del self._due[channel]
                 yield channel
 
     def next(self) -> int | None:

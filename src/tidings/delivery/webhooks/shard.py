@@ -228,6 +228,8 @@ class Shard:
                 continue
             self.touch(channel)
             channel.dirty = True
+            if id in snapshot.standings:
+                self._kept[id] = ""  # it may have been written: it is written again in any case
             channel.attempts[:0] = snapshot.attempts.get(id, [])
             name = channel.endpoint.subscription
             channel.letters[:0] = [one for one in snapshot.letters if one.subscription == name]
@@ -292,10 +294,13 @@ def write(store: Store, snapshot: Snapshot, log: AttemptLog) -> None:
     try:
         for id, attempts in snapshot.attempts.items():
             listed += log.puts(id, attempts)
-        before = snapshot.lease.value["position"]
+        # Not past what those that rely on it from now on have reached.
+        before = min(snapshot.lease.value["position"], snapshot.position)
         # Letters first: what no longer waits must not be gone before its letter is there.
-        for first in range(0, len(snapshot.letters), _LETTERS):
-            letters = snapshot.letters[first : first + _LETTERS]
+        # One for each key: an event may be given up twice, in its lane and as a replayed letter.
+        every = [*{one.key: one for one in snapshot.letters}.values()]
+        for first in range(0, len(every), _LETTERS):
+            letters = every[first : first + _LETTERS]
             told = [snapshot.told[one.key] for one in letters if one.key in snapshot.told]
             kept = [Put(one.key, one.to_value()) for one in letters]
             _write(store, snapshot.lease, before, kept, told)

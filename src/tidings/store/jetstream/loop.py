@@ -101,8 +101,9 @@ class LoopThread:
                 return future.result()
             future.cancel()
             raise stalled(
-                f"this process did not come to speak to NATS for {seconds:g} seconds: it was "
-                f"stopped, or its machine is too busy; try again"
+                f"this process did not come to speak to NATS for more than {seconds:g} seconds: it "
+                f"was stopped, or its machine is too busy; the same (events with the same ids) may "
+                f"be asked again"
             ) from None
         except BaseException:
             future.cancel()

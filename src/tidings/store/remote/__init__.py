@@ -175,7 +175,8 @@ class RemoteStore(Store):
         pause = 0.05
         while True:
             left = _LONGEST_POLL if end is None else max(end - monotonic(), 0.0)
-            poll = min(left, _LONGEST_POLL)
+            # While it is away it is asked for a quick answer: that it is back is told at once.
+            poll = min(left, _LONGEST_POLL if self._trouble is None else 0.0)
             way = QUESTION._replace(seconds=poll + self._deadline + _LONGEST_POLL)
             try:
                 head = self._ask_to_wait(after, poll, way)

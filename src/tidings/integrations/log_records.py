@@ -106,8 +106,9 @@ class Telling:
             some = list(value.items())[:_MOST_ITEMS]
             return dict(self._member(_shown(name, str), item, depth) for name, item in some)
         if isinstance(value, list | tuple) and depth < _DEEPEST:
-            if len(value) == len(("name", "value")) and isinstance(value[0], str):
-                return list(self._member(value[0], value[1], depth))  # such as a header
+            match value:
+                case [str(name), item]:  # such as a header
+                    return list(self._member(name, item, depth))
             return [self._plain(item, depth + 1) for item in value[:_MOST_ITEMS]]
         return self._text(_shown(value, repr))
 
